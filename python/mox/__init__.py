@@ -1,0 +1,1 @@
+"""mox: a complete modern mail service."""

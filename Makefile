@@ -1,0 +1,58 @@
+# The commands to remember: make run · test · lint · bench · fuzz
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml
+EXTENSION := python/mox/_rust.abi3.so
+PEERS := dovecot-imapd dovecot-lmtpd postfix swaks isync curl mutt msmtp
+RUN_ARGS ?=
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+
+.PHONY: run test lint format bench fuzz build peers clean
+
+run: build
+	exec $(BIN)/mox localserve $(RUN_ARGS)
+
+build: $(VENV)/.ready $(EXTENSION)
+
+$(VENV)/.ready: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade 'pip>=25.1'
+	$(BIN)/pip install -q --group dev
+	$(BIN)/maturin develop --release --quiet
+	touch $@
+
+$(EXTENSION): $(VENV)/.ready $(RUST_SOURCES)
+	$(BIN)/maturin develop --release --quiet
+	touch $@
+
+test: build
+	cargo test --workspace --exclude pymox --quiet
+	$(BIN)/pytest
+
+lint: build
+	$(BIN)/ruff check python tests benches
+	$(BIN)/ruff format --check python tests benches
+	$(BIN)/mypy
+	cargo fmt --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	$(BIN)/pytest tests/test_layers.py
+
+format: build
+	$(BIN)/ruff check --fix python tests benches
+	$(BIN)/ruff format python tests benches
+	cargo fmt
+
+bench: build
+	$(BIN)/python -m benches.servers $(BENCH_ARGS)
+
+fuzz: build
+	PROPTEST_CASES=20000 cargo test --workspace --exclude pymox --release --quiet
+
+# Debian's servers and clients that the interop tests and the benchmarks use.
+peers:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PEERS)
+
+clean:
+	rm -rf $(VENV) target $(EXTENSION) .mypy_cache .ruff_cache .pytest_cache

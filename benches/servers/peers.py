@@ -1,0 +1,169 @@
+"""The servers that are measured: started on loopback ports from throw-away folders."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent.parent
+READY_TIMEOUT_S = 60.0
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when the port accepts. Raises RuntimeError when the process ends or time runs out."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port} after {READY_TIMEOUT_S:.0f} s")
+
+
+@dataclass
+class Server:
+    """A running server and how to reach it. `delivery` is the port and greeting verb that takes mail in."""
+
+    name: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+    user: str
+    password: str
+    imap_port: int | None = None
+    delivery: tuple[int, str] | None = None
+    recipient: str = "mox@localhost"
+    extra: dict[str, int] = field(default_factory=dict)
+
+    def stop(self) -> None:
+        """End the server and remove its folder."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def start_ours(workers: int = 1) -> Server:
+    """Our `mox localserve` on its own ports."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-mox-"))
+    command = [sys.executable, "-m", "mox.cli.main", "--loglevel", "error", "localserve", "--dir", str(folder / "d")]
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [*command, "--ip", "127.0.0.1", "--workers", str(workers)],
+        env={**os.environ, "PYTHONPATH": str(REPO / "python")},
+        stdout=log,
+        stderr=log,
+    )
+    wait_for_port(1025, process)
+    wait_for_port(1143, process)
+    return Server(
+        "mox-hybrid", folder, process, "mox@localhost", "moxmoxmox", imap_port=1143, delivery=(1025, "EHLO")
+    )
+
+
+def start_go_mox(binary: str) -> Server:
+    """The reference implementation, from the binary that MOX_PEER names."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-gomox-"))
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [binary, "-loglevel", "error", "localserve", "-dir", str(folder / "d"), "-ip", "127.0.0.1"],
+        stdout=log,
+        stderr=log,
+    )
+    wait_for_port(1025, process)
+    return Server("mox", folder, process, "mox@localhost", "moxmoxmox", imap_port=1143, delivery=(1025, "EHLO"))
+
+
+_DOVECOT = """\
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+protocols = imap lmtp
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = 1
+mail_max_userip_connections = 1000
+mail_location = sdbox:{folder}/home/%u/mail
+auth_username_chars =
+default_process_limit = 500
+default_client_limit = 2000
+passdb {{
+  driver = static
+  args = password=moxmoxmox
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={folder}/home/%u
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {lmtp}
+  }}
+}}
+namespace inbox {{
+  inbox = yes
+}}
+"""
+
+
+def start_dovecot() -> Server | None:
+    """Debian's Dovecot with LMTP and IMAP, or None where it is not installed (it must be started by root)."""
+    program = shutil.which("dovecot") or "/usr/sbin/dovecot"
+    if not Path(program).exists() or os.getuid() != 0:
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="bench-dovecot-"))
+    folder.chmod(0o755)
+    home = folder / "home"
+    home.mkdir()
+    shutil.chown(home, "nobody", "nogroup")
+    imap, lmtp = free_port(), free_port()
+    config = folder / "dovecot.conf"
+    config.write_text(_DOVECOT.format(folder=folder, imap=imap, lmtp=lmtp))
+    process = subprocess.Popen([program, "-F", "-c", str(config)])
+    wait_for_port(imap, process)
+    wait_for_port(lmtp, process)
+    return Server(
+        "dovecot", folder, process, "bench", "moxmoxmox", imap_port=imap, delivery=(lmtp, "LHLO"), recipient="bench"
+    )
+
+
+def start_smtp_sink() -> Server | None:
+    """Postfix's smtp-sink: takes mail and throws it away; the upper bound of delivery."""
+    program = shutil.which("smtp-sink") or "/usr/sbin/smtp-sink"
+    if not Path(program).exists():
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="bench-sink-"))
+    port = free_port()
+    user = ["-u", "nobody"] if os.getuid() == 0 else []
+    process = subprocess.Popen([program, *user, f"127.0.0.1:{port}", "1000"])
+    wait_for_port(port, process)
+    return Server("smtp-sink", folder, process, "", "", delivery=(port, "EHLO"))

@@ -1,0 +1,36 @@
+"""Fixtures for the whole suite."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server_process import MoxProcess
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture
+def mox(tmp_path: Path) -> Iterator[MoxProcess]:
+    """A fresh localserve of this test alone."""
+    server = MoxProcess(tmp_path / "mox").start()
+    yield server
+    if server.process is not None and server.process.poll() is None:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_mox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoxProcess]:
+    """A localserve shared by tests that use mailboxes of their own."""
+    server = MoxProcess(tmp_path_factory.mktemp("shared") / "mox").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def corpus() -> list[Path]:
+    """All messages of the public MIME corpora; the test skips where they are absent."""
+    files = sorted(p for p in DATA.glob("mime-*/**/*") if p.is_file() and p.suffix in {".txt", ".eml", ".raw", ".msg"})
+    if not files:
+        pytest.skip("shared/data is not here: no MIME corpora to test with")
+    return files

@@ -19,6 +19,8 @@ class Endpoint:
     ip: str
     port: int
     option: str
+    listener: str
+    implicit_tls: bool
 
     def bind(self) -> socket.socket:
         """A listening socket, ready to be inherited. Raises BindError."""

@@ -1,0 +1,111 @@
+"""`mox localserve`: the whole server on loopback ports, for development, with a generated configuration."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mox import __version__, log
+from mox.config import localserve as generated
+from mox.config.live import Config
+from mox.net.bus import LocalBus
+from mox.server.control import ControlServer, Handler
+from mox.server.core import Core
+from mox.server.endpoints import endpoints
+from mox.server.listeners import BindError, Endpoint, bind_all
+from mox.server.loop import run_loop
+from mox.server.worker import Worker
+
+USER = "mox@localhost"
+PASSWORD = "moxmoxmox"
+ADMIN_PASSWORD = "moxadmin"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Command line of localserve. `ip` only goes with a new `directory`; `workers` 1 means one process."""
+
+    directory: Path
+    ip: str | None = None
+    initonly: bool = False
+    workers: int = 1
+    log_level: str | None = None
+
+
+def summary(config: Config, directory: Path, is_new: bool) -> str:
+    """What a developer needs to know, printed at start."""
+    state = "new" if is_new else "existing"
+    lines = [
+        f"mox {__version__} localserve, {state} configuration in {directory}",
+        "",
+        f"  user {USER}, password {PASSWORD}; admin password {ADMIN_PASSWORD}",
+        "",
+    ]
+    shown: set[tuple[str, int]] = set()
+    for endpoint in endpoints(config.static):
+        key = (endpoint.service, endpoint.port)
+        if key not in shown:
+            shown.add(key)
+            tls = " (TLS)" if endpoint.implicit_tls else ""
+            lines.append(f"  {endpoint.service + tls:20} {_shown_ip(endpoint)}:{endpoint.port}")
+    lines += ["", "Mail for any address is accepted for the account. Stop with ctrl-c or `mox stop`.", ""]
+    return "\n".join(lines)
+
+
+def _shown_ip(endpoint: Endpoint) -> str:
+    return f"[{endpoint.ip}]" if ":" in endpoint.ip else endpoint.ip
+
+
+def run(options: Options) -> int:
+    """Create the configuration if needed and serve until SIGINT, SIGTERM or `mox stop`. Returns the exit status."""
+    is_new = not options.directory.exists()
+    config = generated.ensure(options.directory, options.ip)
+    if options.initonly:
+        if not is_new:
+            print(f"{options.directory} exists already; nothing was written", file=sys.stderr)
+        return 0
+    level = options.log_level or config.static.LogLevel or "debug"
+    log.setup(level)
+    try:
+        sockets = bind_all(endpoints(config.static))
+    except BindError as err:
+        print(f"mox: {err}", file=sys.stderr)
+        return 1
+    print(summary(config, options.directory, is_new), flush=True)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        control = ControlServer(Path(config.data_dir), control_commands(stop))
+        started: list[asyncio.Task[None]] = []
+
+        def ready() -> None:
+            started.append(asyncio.get_running_loop().create_task(control.start()))
+
+        try:
+            if options.workers > 1:
+                core = Core(config.path, level, options.workers, sockets)
+                await core.run(stop, ready)
+            else:
+                await Worker(config, LocalBus(), sockets).run(stop, ready)
+        finally:
+            await asyncio.gather(*started)
+            await control.close()
+
+    run_loop(main())
+    return 0
+
+
+def control_commands(stop: asyncio.Event) -> dict[str, tuple[int, Handler]]:
+    """The commands that the control socket understands."""
+
+    async def do_stop(_parameters: list[str]) -> list[str]:
+        # The answer goes out before the shutdown closes the connection.
+        asyncio.get_running_loop().call_soon(stop.set)
+        return []
+
+    commands: dict[str, tuple[int, Callable[[list[str]], Awaitable[list[str]]]]] = {"stop": (0, do_stop)}
+    return commands

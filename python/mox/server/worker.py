@@ -1,0 +1,98 @@
+"""A worker: accepts on the inherited sockets, serves SMTP, IMAP and HTTP, delivers from the queue.
+
+One process or several run the same code; what they share is the database, and wake-ups over the bus.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from mox import log, metrics
+from mox.config.live import Config
+from mox.imap.server import ImapContext
+from mox.imap.server import serve_connection as serve_imap
+from mox.net.bus import Bus
+from mox.net.conn import Connection, Listener, serve
+from mox.net.tls import ServerTls
+from mox.outbound.queue import Queue
+from mox.server.listeners import Endpoint
+from mox.smtp.server import SmtpContext, run_queue
+from mox.smtp.server import serve_connection as serve_smtp
+from mox.store.store import Store
+from mox.web import plain
+
+# mox's shutdown: let sessions end by themselves, then cut them off.
+SHUTDOWN_GRACE_S = 3.0
+
+_logger = log.get("worker")
+
+Handler = Callable[[Connection], Awaitable[None]]
+
+
+class Worker:
+    """Everything one process serves."""
+
+    def __init__(self, config: Config, bus: Bus, sockets: list[tuple[Endpoint, socket.socket]]) -> None:
+        self._config = config
+        self._bus = bus
+        self._sockets = sockets
+        self._listeners: list[Listener] = []
+        self._stopping = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Serve until `stop` is set and the sessions ended; `ready` is called when every socket accepts."""
+        data_dir = Path(self._config.data_dir)
+        async with AsyncExitStack() as stack:
+            store = Store(data_dir, self._bus)
+            stack.push_async_callback(store.close)
+            queue = Queue(data_dir, self._bus)
+            stack.push_async_callback(queue.close)
+            smtp = SmtpContext(self._config, store, queue, self._stopping)
+            imap = ImapContext(self._config, store, self._stopping)
+            async with asyncio.TaskGroup() as group:
+                delivery = group.create_task(run_queue(smtp), name="queue")
+                for endpoint, sock in self._sockets:
+                    self._listeners.append(await self._listen(endpoint, sock, smtp, imap))
+                _logger.info("serving")
+                ready()
+                await stop.wait()
+                await self._shut_down()
+                delivery.cancel()
+
+    async def _listen(self, endpoint: Endpoint, sock: socket.socket, smtp: SmtpContext, imap: ImapContext) -> Listener:
+        tls = self._config.server_tls(endpoint.listener)
+        implicit = tls if endpoint.implicit_tls else None
+        return await serve(sock, self._handler(endpoint, smtp, imap, tls), tls=implicit)
+
+    def _handler(self, endpoint: Endpoint, smtp: SmtpContext, imap: ImapContext, tls: ServerTls | None) -> Handler:
+        """What is spoken on a port. `tls` is what STARTTLS would use."""
+        listener = self._config.static.Listeners[endpoint.listener]
+        match endpoint.service:
+            case "smtp" | "submission" | "submissions":
+                return lambda conn: serve_smtp(conn, smtp, endpoint.service, listener, tls)
+            case "imap" | "imaps":
+                return lambda conn: serve_imap(conn, imap, endpoint.service, listener, tls)
+            case "metrics":
+                routes: plain.Routes = {"/metrics": (metrics.CONTENT_TYPE, metrics.expose)}
+                return lambda conn: plain.serve_connection(conn, routes)
+            case _:
+                return lambda conn: plain.serve_connection(conn, _PAGES)
+
+    async def _shut_down(self) -> None:
+        """Stop accepting, let sessions say goodbye, then cut off what is left."""
+        _logger.info("shutting down")
+        self._stopping.set()
+        for listener in self._listeners:
+            listener.close()
+        async with asyncio.TaskGroup() as group:
+            for listener in self._listeners:
+                group.create_task(listener.wait_closed(SHUTDOWN_GRACE_S))
+
+
+def _front_page() -> bytes:
+    return b"mox is running here. No web service is configured on this port in this version.\n"
+
+
+_PAGES: plain.Routes = {"/": ("text/plain; charset=utf-8", _front_page)}

@@ -1,0 +1,131 @@
+"""The program as a whole: workers, control socket, shutdown, crashes, two sessions at once."""
+
+import concurrent.futures
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.raw_clients import Imap, Smtp
+from tests.server_process import DEFAULT_PORTS, MoxProcess
+
+LETTER = b"From: <a@example.org>\r\nTo: <mox@localhost>\r\nSubject: %s\r\n\r\nbody %s\r\n"
+
+
+def test_two_sessions_see_each_other_within_100_ms(mox: MoxProcess) -> None:
+    watcher, other = Imap(mox.ports["imap"]), Imap(mox.ports["imap"])
+    watcher.ok("SELECT INBOX")
+    tag = watcher.start("IDLE")
+    assert watcher.line().startswith(b"+")
+    other.ok("SELECT INBOX")
+    assert other.append("INBOX", LETTER % (b"one", b"one")).startswith(b"OK")
+    started = time.monotonic()
+    assert b"EXISTS" in watcher.line()
+    while b"FETCH" not in watcher.line():
+        pass
+    other.ok("STORE 1 +FLAGS (\\Flagged)")
+    line = watcher.line()
+    assert b"FETCH" in line and b"\\Flagged" in line
+    other.ok("STORE 1 +FLAGS (\\Deleted)")
+    watcher.line()
+    other.ok("EXPUNGE")
+    assert watcher.line() == b"* 1 EXPUNGE"
+    # Three changes in one allowance of 300 ms, on a machine that other tests share.
+    assert time.monotonic() - started < 0.3
+    watcher.send(b"DONE\r\n")
+    assert watcher.finish(tag)[0].startswith(b"OK")
+
+
+def test_two_workers_share_listeners_and_accounts(tmp_path: Path) -> None:
+    mox = MoxProcess(tmp_path / "mox", workers=2).start()
+    try:
+        sessions = [Imap(mox.ports["imap"]) for _ in range(8)]
+        tags = []
+        for session in sessions:
+            session.ok("SELECT INBOX")
+            tags.append(session.start("IDLE"))
+            assert session.line().startswith(b"+")
+        deliverers = [Smtp(mox.ports["smtp"]) for _ in range(8)]
+        for smtp in deliverers:
+            assert smtp.deliver(LETTER % (b"w", b"w"))[0] == 250
+        for session, tag in zip(sessions, tags, strict=True):
+            while b"* 8 EXISTS" not in session.line():
+                pass
+            session.send(b"DONE\r\n")
+            assert session.finish(tag)[0].startswith(b"OK")
+        assert len(set(re.findall(r"worker=(\d+)", mox.log()))) == 2
+    finally:
+        assert mox.stop() == 0
+
+
+def test_stop_command_ends_the_server(mox: MoxProcess) -> None:
+    subprocess.run(
+        mox.command("--config", str(mox.folder / "mox.conf"), "stop"), env=mox.env(), check=True, timeout=30
+    )
+    assert mox.process is not None
+    assert mox.process.wait(10) == 0
+    assert not (mox.folder / "ctl").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_cleanly_and_data_stays(mox: MoxProcess, number: signal.Signals) -> None:
+    assert Smtp(mox.ports["smtp"]).deliver(LETTER % (b"kept", b"kept"))[0] == 250
+    assert mox.stop(number) == 0
+    mox.start()
+    imap = Imap(mox.ports["imap"])
+    assert (b"* 1 EXISTS", []) in imap.ok("SELECT INBOX")
+    assert "Traceback" not in mox.log()
+
+
+def test_kill_in_the_middle_of_deliveries_loses_nothing(tmp_path: Path) -> None:
+    mox = MoxProcess(tmp_path / "mox").start()
+    acknowledged: list[bytes] = []
+
+    def deliver(name: int) -> None:
+        try:
+            smtp = Smtp(mox.ports["smtp"])
+            for number in range(1000):
+                mark = b"m%d-%d" % (name, number)
+                if smtp.deliver(LETTER % (mark, mark))[0] == 250:
+                    acknowledged.append(mark)
+        except (OSError, EOFError):
+            return
+
+    for _round in range(3):
+        before = len(acknowledged)
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            futures = [pool.submit(deliver, len(acknowledged) * 100 + i) for i in range(20)]
+            while len(acknowledged) < before + 100:
+                time.sleep(0.001)
+            mox.kill()
+            concurrent.futures.wait(futures)
+        mox.start()
+    imap = Imap(mox.ports["imap"])
+    imap.ok("SELECT INBOX")
+    bodies = [lits[0] for text, lits in imap.ok("FETCH 1:* (BODY.PEEK[])") if b"FETCH" in text]
+    for mark in acknowledged:
+        wanted = LETTER % (mark, mark)
+        assert any(body.endswith(wanted) for body in bodies), f"{mark!r} was acknowledged and is gone"
+    assert mox.stop() == 0
+
+
+def test_port_in_use_names_port_and_option(mox: MoxProcess, tmp_path: Path) -> None:
+    second = MoxProcess(tmp_path / "second")
+    second.ports = {**dict(zip(DEFAULT_PORTS, second.ports.values(), strict=True)), "smtp": mox.ports["smtp"]}
+    with pytest.raises(AssertionError) as failed:
+        second.start()
+    text = str(failed.value)
+    assert str(mox.ports["smtp"]) in text
+    assert "SMTP.Port" in text
+    assert "Traceback" not in text
+
+
+def test_metrics_are_served(mox: MoxProcess) -> None:
+    Imap(mox.ports["imap"]).close()
+    with urllib.request.urlopen(f"http://127.0.0.1:{mox.ports['metrics']}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert "mox_imap_connection_total" in text

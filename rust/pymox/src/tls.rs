@@ -1,7 +1,258 @@
-//! Bindings.
+//! Bindings of `tlsconn`.
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tlsconn::{
+    ClientConfig, ClientOptions, Connection, Error, Hello, KnownKeys, Received, ServerConfig, ServerOptions, TicketKeys,
+};
+
+create_exception!(mox._rust, TlsError, PyException);
+
+/// Input above this size is worth handing the interpreter lock to another thread.
+const DETACH_BYTES: usize = 4096;
+
+fn raise(err: Error) -> PyErr {
+    TlsError::new_err((err.kind.name(), err.text, err.alert, err.from_peer))
+}
+
+type Pair<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+fn pair(py: Python<'_>, received: Received) -> Pair<'_> {
+    (PyBytes::new(py, &received.plaintext), PyBytes::new(py, &received.output))
+}
+
+fn digests(list: Vec<Vec<u8>>) -> PyResult<HashSet<[u8; 32]>> {
+    list.into_iter()
+        .map(|d| <[u8; 32]>::try_from(d).map_err(|_| PyValueError::new_err("a key's digest has 32 bytes")))
+        .collect()
+}
+
+#[pyclass(module = "mox._rust", frozen)]
+struct TlsKnownKeys(Arc<KnownKeys>);
+
+#[pymethods]
+impl TlsKnownKeys {
+    #[new]
+    fn new(list: Vec<Vec<u8>>) -> PyResult<Self> {
+        Ok(TlsKnownKeys(Arc::new(KnownKeys::new(digests(list)?))))
+    }
+
+    fn replace(&self, list: Vec<Vec<u8>>) -> PyResult<()> {
+        self.0.replace(digests(list)?);
+        Ok(())
+    }
+
+    fn __contains__(&self, digest: &[u8]) -> bool {
+        <&[u8; 32]>::try_from(digest).is_ok_and(|d| self.0.contains(d))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[pyclass(module = "mox._rust", frozen)]
+struct TlsTicketKeys(Arc<TicketKeys>);
+
+#[pymethods]
+impl TlsTicketKeys {
+    #[new]
+    fn new(keys: Vec<Vec<u8>>) -> PyResult<Self> {
+        Ok(TlsTicketKeys(Arc::new(TicketKeys::new(&keys).map_err(raise)?)))
+    }
+
+    fn replace(&self, keys: Vec<Vec<u8>>) -> PyResult<()> {
+        self.0.replace(&keys).map_err(raise)
+    }
+}
+
+#[pyclass(module = "mox._rust", frozen)]
+struct TlsServerConfig(ServerConfig);
+
+#[pymethods]
+impl TlsServerConfig {
+    #[new]
+    #[pyo3(signature = (keys, alpn=Vec::new(), client_keys=None, tickets=None, tls13_only=false))]
+    fn new(
+        keys: Vec<(Vec<u8>, Vec<u8>)>,
+        alpn: Vec<Vec<u8>>,
+        client_keys: Option<Bound<'_, TlsKnownKeys>>,
+        tickets: Option<Bound<'_, TlsTicketKeys>>,
+        tls13_only: bool,
+    ) -> PyResult<Self> {
+        let client_keys = client_keys.map(|k| k.get().0.clone());
+        let tickets = tickets.map(|k| k.get().0.clone());
+        let options = ServerOptions { keys, alpn, client_keys, tickets, tls13_only };
+        ServerConfig::new(options).map(TlsServerConfig).map_err(raise)
+    }
+}
+
+#[pyclass(module = "mox._rust", frozen)]
+struct TlsClientConfig(ClientConfig);
+
+#[pymethods]
+impl TlsClientConfig {
+    #[new]
+    #[pyo3(signature = (verify, roots, alpn=Vec::new(), identity=None))]
+    fn new(
+        verify: bool,
+        roots: Vec<u8>,
+        alpn: Vec<Vec<u8>>,
+        identity: Option<(Vec<u8>, Vec<u8>)>,
+    ) -> PyResult<Self> {
+        ClientConfig::new(ClientOptions { verify, roots, alpn, identity }).map(TlsClientConfig).map_err(raise)
+    }
+}
+
+#[pyclass(module = "mox._rust", frozen)]
+struct TlsHello(Hello);
+
+#[pymethods]
+impl TlsHello {
+    #[getter]
+    fn server_name(&self) -> Option<&str> {
+        self.0.server_name.as_deref()
+    }
+
+    #[getter]
+    fn alpn<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.alpn.iter().map(|name| PyBytes::new(py, name)).collect()
+    }
+
+    #[getter]
+    fn signature_schemes(&self) -> Vec<u16> {
+        self.0.signature_schemes.clone()
+    }
+
+    #[getter]
+    fn can_ecdsa(&self) -> bool {
+        self.0.can_ecdsa()
+    }
+}
+
+#[pyclass(module = "mox._rust")]
+struct TlsConnection(Connection);
+
+#[pymethods]
+impl TlsConnection {
+    #[staticmethod]
+    fn server() -> Self {
+        TlsConnection(Connection::server())
+    }
+
+    #[staticmethod]
+    fn client(config: &Bound<'_, TlsClientConfig>, server_name: &str) -> PyResult<Self> {
+        Connection::client(&config.get().0, server_name).map(TlsConnection).map_err(raise)
+    }
+
+    fn receive<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Pair<'py>> {
+        let conn = &mut self.0;
+        let received =
+            if data.len() > DETACH_BYTES { py.detach(|| conn.receive(data)) } else { conn.receive(data) };
+        Ok(pair(py, received.map_err(raise)?))
+    }
+
+    fn hello(&self) -> Option<TlsHello> {
+        self.0.hello().cloned().map(TlsHello)
+    }
+
+    fn choose<'py>(&mut self, py: Python<'py>, config: &Bound<'py, TlsServerConfig>) -> PyResult<Pair<'py>> {
+        let (conn, config) = (&mut self.0, &config.get().0);
+        // The server's signature is the expensive part of a handshake.
+        let received = py.detach(|| conn.choose(config));
+        Ok(pair(py, received.map_err(raise)?))
+    }
+
+    fn write<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let conn = &mut self.0;
+        let output = if data.len() > DETACH_BYTES { py.detach(|| conn.write(data)) } else { conn.write(data) };
+        Ok(PyBytes::new(py, &output.map_err(raise)?))
+    }
+
+    fn take_output<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.take_output())
+    }
+
+    fn close<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.close())
+    }
+
+    #[getter]
+    fn handshaking(&self) -> bool {
+        self.0.is_handshaking()
+    }
+
+    #[getter]
+    fn peer_closed(&mut self) -> bool {
+        self.0.peer_closed()
+    }
+
+    #[getter]
+    fn version(&self) -> &'static str {
+        self.0.version()
+    }
+
+    #[getter]
+    fn cipher_suite(&self) -> String {
+        self.0.cipher_suite()
+    }
+
+    #[getter]
+    fn key_exchange(&self) -> String {
+        self.0.key_exchange()
+    }
+
+    #[getter]
+    fn server_name(&self) -> String {
+        self.0.server_name()
+    }
+
+    #[getter]
+    fn alpn(&self) -> String {
+        self.0.alpn()
+    }
+
+    #[getter]
+    fn resumed(&self) -> bool {
+        self.0.is_resumed()
+    }
+
+    fn peer_chain<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.peer_chain().iter().map(|der| PyBytes::new(py, der)).collect()
+    }
+
+    fn peer_key_digest<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.0.peer_key_digest().map(|digest| PyBytes::new(py, &digest))
+    }
+
+    fn verification_error(&self, py: Python<'_>) -> Option<(&'static str, String)> {
+        let conn = &self.0;
+        py.detach(|| conn.verification()).err().map(|err| (err.kind.name(), err.text))
+    }
+
+    fn export_keying_material<'py>(
+        &self,
+        py: Python<'py>,
+        label: &[u8],
+        context: &[u8],
+        length: usize,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let material = self.0.export_keying_material(label, context, length).map_err(raise)?;
+        Ok(PyBytes::new(py, &material))
+    }
+}
 
 /// Adds this file's classes and functions to the module.
-pub fn register(_m: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("TlsError", m.py().get_type::<TlsError>())?;
+    m.add_class::<TlsKnownKeys>()?;
+    m.add_class::<TlsTicketKeys>()?;
+    m.add_class::<TlsServerConfig>()?;
+    m.add_class::<TlsClientConfig>()?;
+    m.add_class::<TlsHello>()?;
+    m.add_class::<TlsConnection>()
 }

@@ -1,1 +1,14 @@
-//! smtpdata
+//! Message content on its way in: SMTP DATA framing, line-end repair, and durable staging.
+//!
+//! [`DataDecoder`] removes dots and finds the end of data without being fooled by smuggled ends. [`LineFixer`] turns
+//! bare LF into CRLF and learns facts about the content. [`Staging`] collects it in memory, then in a temporary file.
+
+mod decoder;
+mod encoder;
+mod fixer;
+mod staging;
+
+pub use decoder::{DataDecoder, Progress};
+pub use encoder::{encode_data, EncodeError};
+pub use fixer::{Facts, LineFixer};
+pub use staging::{fsync_dir, Staged, Staging};

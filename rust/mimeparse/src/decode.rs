@@ -1,0 +1,116 @@
+//! Content transfer encodings (RFC 2045 §6), tolerant: what is not valid is passed over.
+
+use memchr::memchr;
+
+const SKIP: u8 = 0xff;
+
+const fn table() -> [u8; 256] {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut values = [SKIP; 256];
+    let mut i = 0;
+    while i < 64 {
+        values[alphabet[i] as usize] = i as u8;
+        i += 1;
+    }
+    values
+}
+
+static VALUES: [u8; 256] = table();
+
+/// Base64; other characters are skipped and padding in the middle starts anew.
+#[must_use]
+pub fn decode_base64(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len() / 4 * 3 + 3);
+    let (mut bits, mut count) = (0u32, 0u32);
+    for &byte in data {
+        let value = VALUES[usize::from(byte)];
+        if value == SKIP {
+            if byte == b'=' {
+                (bits, count) = (0, 0);
+            }
+            continue;
+        }
+        bits = (bits << 6 | u32::from(value)) & 0x00ff_ffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count & 0xff) as u8);
+        }
+    }
+    out
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).map(|v| v as u8)
+}
+
+/// Quoted-printable body; broken escapes stay as they are.
+#[must_use]
+pub fn decode_quoted_printable(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len());
+    for line in data.split_inclusive(|&b| b == b'\n') {
+        let text = line.trim_ascii_end();
+        let ending: &[u8] = if line.ends_with(b"\r\n") {
+            b"\r\n"
+        } else if line.ends_with(b"\n") {
+            b"\n"
+        } else {
+            b""
+        };
+        let (text, soft) = match text.strip_suffix(b"=") {
+            Some(rest) => (rest, true),
+            None if ending.is_empty() => (line, false),
+            None => (text, false),
+        };
+        escapes(text, &mut out);
+        if !soft {
+            out.extend_from_slice(ending);
+        }
+    }
+    out
+}
+
+fn escapes(mut text: &[u8], out: &mut Vec<u8>) {
+    while let Some(at) = memchr(b'=', text) {
+        out.extend_from_slice(&text[..at]);
+        let digits = text.get(at + 1).copied().and_then(hex).zip(text.get(at + 2).copied().and_then(hex));
+        if let Some((high, low)) = digits {
+            out.push(high << 4 | low);
+            text = &text[at + 3..];
+        } else {
+            out.push(b'=');
+            text = &text[at + 1..];
+        }
+    }
+    out.extend_from_slice(text);
+}
+
+/// A part's content without its transfer encoding (upper case name), None when the encoding is unknown.
+#[must_use]
+pub fn decode_part(data: &[u8], encoding: &str) -> Option<Vec<u8>> {
+    match encoding {
+        "" | "7BIT" | "8BIT" | "BINARY" => Some(data.to_vec()),
+        "BASE64" => Some(decode_base64(data)),
+        "QUOTED-PRINTABLE" => Some(decode_quoted_printable(data)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64() {
+        assert_eq!(decode_base64(b"aGVs\r\nbG8="), b"hello");
+        assert_eq!(decode_base64(b"aGVsbG8"), b"hello");
+        assert_eq!(decode_base64(b"aA==aA=="), b"hh");
+        assert_eq!(decode_base64(b"a G V s b G 8 ="), b"hello");
+    }
+
+    #[test]
+    fn quoted_printable() {
+        assert_eq!(decode_quoted_printable(b"a=3Db=\r\nc \r\nd=zz=\n"), b"a=bc\r\nd=zz");
+        assert_eq!(decode_quoted_printable(b"=C3=A9"), "é".as_bytes());
+    }
+}

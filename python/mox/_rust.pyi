@@ -4,7 +4,147 @@ from collections.abc import Sequence
 
 # --- mime.rs ---
 
+_Address = tuple[str, str, str]
+
+class ParsedMessage:
+    """What the store keeps of a message. Offsets are in prefix + content."""
+
+    @property
+    def structure(self) -> bytes:
+        """The part tree in a compact, versioned form, for `section_range` and `part_info`."""
+    @property
+    def envelope(self) -> bytes:
+        """IMAP ENVELOPE for the wire, likewise `body` and `bodystructure`; non-ASCII strings are literals."""
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def bodystructure(self) -> bytes: ...
+    @property
+    def header(self) -> bytes:
+        """The header section with its empty line, at most 64 KiB of it."""
+    @property
+    def header_size(self) -> int: ...
+    @property
+    def message_id(self) -> str:
+        """Lower case, without angle brackets; empty when there is none."""
+    @property
+    def subject(self) -> str: ...
+    @property
+    def subject_base(self) -> str:
+        """RFC 5256 §2.1, lower case."""
+    @property
+    def is_response(self) -> bool: ...
+    @property
+    def references(self) -> list[str]: ...
+    @property
+    def preview(self) -> str: ...
+    @property
+    def date(self) -> str:
+        """Text of the Date header."""
+    @property
+    def is_dsn(self) -> bool: ...
+    @property
+    def from_(self) -> list[_Address]:
+        """(decoded name, localpart, domain); likewise to, cc, bcc."""
+    @property
+    def to(self) -> list[_Address]: ...
+    @property
+    def cc(self) -> list[_Address]: ...
+    @property
+    def bcc(self) -> list[_Address]: ...
+
+class PartInfo:
+    """A part: its body is `start..end`; `encoding`, `media_type`, `media_subtype` are upper case."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def media_subtype(self) -> str: ...
+    @property
+    def is_leaf(self) -> bool: ...
+
+def parse_message(data: bytes, prefix: bytes = b"") -> ParsedMessage:
+    """Parse prefix + data. Never fails. Releases the interpreter lock."""
+
+def section_range(structure: bytes, part: Sequence[int], kind: str) -> tuple[int, int] | None:
+    """Offsets of an IMAP section (RFC 9051 §6.4.5.1); kind is "", "HEADER", "TEXT" or "MIME". None: no such part."""
+
+def part_info(structure: bytes, part: Sequence[int]) -> PartInfo | None: ...
+def decode_part(data: bytes, encoding: str) -> bytes | None:
+    """Without the transfer encoding (upper-case name); None when it is unknown."""
+
+def header_fields(header: bytes, names: Sequence[str], exclude: bool) -> bytes:
+    """The named fields, or with `exclude` all others, as they stand, and an empty line."""
+
+def header_values(header: bytes, name: str) -> list[str]:
+    """Decoded values of every field `name`."""
+
+def decode_header(value: bytes) -> str: ...
+def search_message(data: bytes, structure: bytes, needles: Sequence[str], include_headers: bool) -> list[bool]:
+    """For each needle, whether the decoded texts have it, in any case."""
+
+def parse_address_list(value: bytes) -> list[_Address]: ...
+def base_subject(subject: str) -> tuple[str, bool]:
+    """RFC 5256 §2.1: (base subject in lower case, is a reply or forward)."""
+
 # --- data.rs ---
+
+class DataReceiver:
+    """Content of one SMTP DATA command: dots removed, bare LF made CRLF, staged in memory and then on disk."""
+
+    def __init__(self, tmp_dir: str, max_size: int, memory_limit: int = ...) -> None: ...
+    def feed(self, data: bytes) -> int:
+        """Bytes that belong to the message; fewer than given only when done."""
+    @property
+    def done(self) -> bool: ...
+    @property
+    def error(self) -> str | None:
+        """`smuggling` or `too big`; reading must go on to the end of the data all the same."""
+    def finish(self) -> StagedMessage:
+        """Raises ValueError when not done or refused, OSError when the disk failed."""
+
+class LiteralReceiver:
+    """An IMAP message literal of `size` octets; bare LF made CRLF."""
+
+    def __init__(self, tmp_dir: str, size: int, memory_limit: int = ...) -> None: ...
+    def feed(self, data: bytes) -> int: ...
+    @property
+    def done(self) -> bool: ...
+    @property
+    def remaining(self) -> int: ...
+    def finish(self) -> StagedMessage: ...
+
+class StagedMessage:
+    """Complete content that is not durable yet. Its temporary file goes away with it."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def has_8bit(self) -> bool: ...
+    @property
+    def have_body(self) -> bool:
+        """The empty line between header and body is there."""
+    def parse(self, prefix: bytes = b"") -> ParsedMessage: ...
+    def store(self, path: str) -> None:
+        """Make it durable as `path`, which must not exist; the directory is the caller's to sync. Raises OSError."""
+    def parse_and_store(self, prefix: bytes, path: str) -> ParsedMessage:
+        """Both in one call without the interpreter lock."""
+    def content(self) -> bytes: ...
+    def discard(self) -> None: ...
+
+def stage_bytes(data: bytes) -> StagedMessage: ...
+def fsync_dir(path: str) -> None: ...
+def encode_data(content: bytes) -> bytes:
+    """For a client's DATA: dots doubled, end marker added. Raises ValueError for bare CR or LF."""
+
+def read_ranges(requests: Sequence[tuple[bytes, str, int, int]]) -> list[bytes | None]:
+    """Octets start..end of prefix + file for each (prefix, path, start, end); None when the file cannot be read."""
 
 # --- imap.rs ---
 

@@ -12,15 +12,14 @@ const INLINE: [&str; 34] = [
 /// Text of an HTML document, at most about `limit` octets of it.
 pub(crate) fn to_text(html: &str, limit: usize) -> String {
     let mut out = String::new();
-    let mut hidden: Option<String> = None;
     let mut quote = 0usize;
     let mut rest = html;
     while !rest.is_empty() && out.len() < limit {
         let Some(at) = rest.find('<') else {
-            text(&mut out, rest, hidden.is_some());
+            text(&mut out, rest);
             break;
         };
-        text(&mut out, &rest[..at], hidden.is_some());
+        text(&mut out, &rest[..at]);
         rest = &rest[at..];
         if let Some(after) = rest.strip_prefix("<!--") {
             rest = after.find("-->").map_or("", |end| &after[end + 3..]);
@@ -36,19 +35,26 @@ pub(crate) fn to_text(html: &str, limit: usize) -> String {
             .take_while(char::is_ascii_alphanumeric)
             .collect::<String>()
             .to_ascii_lowercase();
-        if let Some(open) = &hidden {
-            if closing && *open == name {
-                hidden = None;
-            }
-            continue;
-        }
         if HIDDEN.contains(&name.as_str()) && !closing && !tag.ends_with('/') {
-            hidden = Some(name);
+            rest = after_element(rest, &name);
         } else {
             element(&mut out, &name, closing, &mut quote);
         }
     }
     out
+}
+
+/// What follows the end tag of `name`; what is inside may hold any other `<`.
+fn after_element<'a>(html: &'a str, name: &str) -> &'a str {
+    let mut rest = html;
+    while let Some(at) = rest.find("</") {
+        let tag = &rest[at + 2..];
+        if tag.get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name)) {
+            return tag.find('>').map_or("", |end| &tag[end + 1..]);
+        }
+        rest = tag;
+    }
+    ""
 }
 
 fn element(out: &mut String, name: &str, closing: bool, quote: &mut usize) {
@@ -83,10 +89,7 @@ fn space(out: &mut String) {
     }
 }
 
-fn text(out: &mut String, raw: &str, hidden: bool) {
-    if hidden {
-        return;
-    }
+fn text(out: &mut String, raw: &str) {
     let mut rest = raw;
     while let Some(first) = rest.chars().next() {
         let (shown, len) = if first == '&' { entity(rest) } else { (first, first.len_utf8()) };

@@ -14,12 +14,6 @@ pub(crate) struct Parametrised {
     pub(crate) params: Vec<(String, String)>,
 }
 
-impl Parametrised {
-    pub(crate) fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
-    }
-}
-
 struct RawParam {
     name: String,
     value: Vec<u8>,

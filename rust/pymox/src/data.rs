@@ -162,7 +162,7 @@ impl StagedMessage {
 
 #[pymethods]
 impl StagedMessage {
-    #[pyo3(signature = (prefix = b"".to_vec()))]
+    #[pyo3(signature = (prefix = Vec::new()))]
     fn parse(&self, py: Python<'_>, prefix: Vec<u8>) -> PyResult<ParsedMessage> {
         let staged = self.staged()?;
         py.detach(|| staged.with_content(|data| ParsedMessage::parse(&prefix, data)))

@@ -130,9 +130,9 @@ fn tree(structure: &[u8]) -> PyResult<PartInfo> {
 }
 
 #[pyfunction]
-#[pyo3(signature = (data, prefix = b""))]
-fn parse_message(py: Python<'_>, data: &[u8], prefix: &[u8]) -> ParsedMessage {
-    py.detach(|| ParsedMessage::parse(prefix, data))
+#[pyo3(signature = (data, prefix = Vec::new()))]
+fn parse_message(py: Python<'_>, data: &[u8], prefix: Vec<u8>) -> ParsedMessage {
+    py.detach(|| ParsedMessage::parse(&prefix, data))
 }
 
 #[pyfunction]

@@ -1,0 +1,418 @@
+//! The changing facts of a mailbox, packed, shared by all its sessions.
+
+use std::collections::HashMap;
+
+use crate::render;
+use crate::set::SequenceSet;
+use crate::view::SessionView;
+
+/// A message's hot facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// UID.
+    pub uid: u32,
+    /// Bits in the order of [`render::FLAG_NAMES`].
+    pub flags: u32,
+    /// Blank-separated, sorted.
+    pub keywords: String,
+    /// Modification sequence.
+    pub modseq: u64,
+    /// Octets.
+    pub size: u64,
+    /// INTERNALDATE, milliseconds since 1970.
+    pub received_ms: i64,
+    /// SAVEDATE, milliseconds since 1970; 0 when unknown.
+    pub save_ms: i64,
+    /// The store's id.
+    pub message_id: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Packed {
+    uid: u32,
+    flags: u32,
+    /// Index into `keyword_sets`.
+    keywords: u32,
+    live: bool,
+    modseq: u64,
+    size: u64,
+    received_ms: i64,
+    save_ms: i64,
+    message_id: u64,
+}
+
+/// Items that are answered from the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HotItem {
+    /// UID, in UIDONLY mode where it is not implied.
+    Uid,
+    /// FLAGS.
+    Flags,
+    /// MODSEQ.
+    ModSeq,
+    /// INTERNALDATE.
+    InternalDate,
+    /// RFC822.SIZE.
+    Size,
+    /// SAVEDATE.
+    SaveDate,
+}
+
+/// A search key that the index can decide.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SearchKey {
+    /// Every message.
+    All,
+    /// Any of the flag bits is set.
+    Flag(u32),
+    /// Has the keyword (lower case).
+    Keyword(String),
+    /// INTERNALDATE in `from..to`, milliseconds.
+    Received(i64, i64),
+    /// SAVEDATE in `from..to`.
+    Saved(i64, i64),
+    /// Larger than this.
+    Larger(u64),
+    /// Smaller than this.
+    Smaller(u64),
+    /// Modification sequence at least this.
+    ModSeq(u64),
+    /// UID in the set.
+    Uid(SequenceSet),
+    /// Sequence number in the set.
+    Seq(SequenceSet),
+    /// UID in an ascending list.
+    In(Vec<u32>),
+    /// All of them.
+    And(Vec<SearchKey>),
+    /// One of them.
+    Or(Box<SearchKey>, Box<SearchKey>),
+    /// Not that.
+    Not(Box<SearchKey>),
+}
+
+/// The rows of a mailbox, ascending by UID. Removed ones stay until [`MailboxIndex::purge`], because sessions that have
+/// not been told of the removal may still ask for them.
+#[derive(Debug, Default)]
+pub struct MailboxIndex {
+    rows: Vec<Packed>,
+    keyword_sets: Vec<String>,
+    keyword_ids: HashMap<String, u32>,
+}
+
+impl MailboxIndex {
+    /// An empty index.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut index = Self::default();
+        index.keyword_id("");
+        index
+    }
+
+    fn keyword_id(&mut self, keywords: &str) -> u32 {
+        if let Some(&id) = self.keyword_ids.get(keywords) {
+            return id;
+        }
+        let id = self.keyword_sets.len() as u32;
+        self.keyword_sets.push(keywords.to_owned());
+        self.keyword_ids.insert(keywords.to_owned(), id);
+        id
+    }
+
+    /// Add or change messages.
+    pub fn upsert(&mut self, rows: impl IntoIterator<Item = Row>) {
+        for row in rows {
+            let packed = Packed {
+                uid: row.uid,
+                flags: row.flags,
+                keywords: self.keyword_id(&row.keywords),
+                live: true,
+                modseq: row.modseq,
+                size: row.size,
+                received_ms: row.received_ms,
+                save_ms: row.save_ms,
+                message_id: row.message_id,
+            };
+            match self.rows.last() {
+                Some(last) if packed.uid <= last.uid => match self.find(packed.uid) {
+                    Ok(at) => self.rows[at] = packed,
+                    Err(at) => self.rows.insert(at, packed),
+                },
+                _ => self.rows.push(packed),
+            }
+        }
+    }
+
+    fn find(&self, uid: u32) -> Result<usize, usize> {
+        self.rows.binary_search_by_key(&uid, |r| r.uid)
+    }
+
+    /// Messages were expunged.
+    pub fn remove(&mut self, uids: &[u32]) {
+        for &uid in uids {
+            if let Ok(at) = self.find(uid) {
+                self.rows[at].live = false;
+            }
+        }
+    }
+
+    /// Forget removed messages: no session refers to them any more.
+    pub fn purge(&mut self) {
+        self.rows.retain(|r| r.live);
+    }
+
+    /// UIDs of the messages that are there, ascending.
+    #[must_use]
+    pub fn live_uids(&self) -> Vec<u32> {
+        self.rows.iter().filter(|r| r.live).map(|r| r.uid).collect()
+    }
+
+    /// A message's facts, also of a removed one.
+    #[must_use]
+    pub fn get(&self, uid: u32) -> Option<Row> {
+        let row = &self.rows[self.find(uid).ok()?];
+        Some(Row {
+            uid: row.uid,
+            flags: row.flags,
+            keywords: self.keywords_of(row).to_owned(),
+            modseq: row.modseq,
+            size: row.size,
+            received_ms: row.received_ms,
+            save_ms: row.save_ms,
+            message_id: row.message_id,
+        })
+    }
+
+    fn keywords_of(&self, row: &Packed) -> &str {
+        self.keyword_sets.get(row.keywords as usize).map_or("", String::as_str)
+    }
+
+    /// The first message without `\Seen`.
+    #[must_use]
+    pub fn first_unseen(&self) -> Option<u32> {
+        self.rows.iter().find(|r| r.live && r.flags & 1 == 0).map(|r| r.uid)
+    }
+
+    /// FETCH responses for ascending `uids` of the view; UIDs that the index does not know are left out.
+    #[must_use]
+    pub fn render(&self, view: &SessionView, uids: &[u32], items: &[HotItem], uid_only: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(uids.len() * 48);
+        let (mut row_at, mut seq_at) = (0, 0);
+        for &uid in uids {
+            // Both lists ascend: step where it is next, search where it is not.
+            row_at = advance(&self.rows, row_at, uid, |r| r.uid);
+            seq_at = advance(view.uids(), seq_at, uid, |u| *u);
+            let (Some(row), Some(&seen)) = (self.rows.get(row_at), view.uids().get(seq_at)) else { continue };
+            if row.uid != uid || seen != uid {
+                continue;
+            }
+            render::fetch_start(&mut out, seq_at as u32 + 1, uid, uid_only);
+            let mut first = uid_only;
+            for item in items {
+                if *item == HotItem::Uid && !uid_only {
+                    continue;
+                }
+                if !std::mem::take(&mut first) {
+                    out.push(b' ');
+                }
+                self.render_item(&mut out, row, *item);
+            }
+            out.extend_from_slice(b")\r\n");
+        }
+        out
+    }
+
+    fn render_item(&self, out: &mut Vec<u8>, row: &Packed, item: HotItem) {
+        match item {
+            HotItem::Uid => {
+                out.extend_from_slice(b"UID ");
+                render::number(out, u64::from(row.uid));
+            }
+            HotItem::Flags => {
+                out.extend_from_slice(b"FLAGS ");
+                render::flags(out, row.flags, self.keywords_of(row));
+            }
+            HotItem::ModSeq => {
+                out.extend_from_slice(b"MODSEQ (");
+                render::number(out, row.modseq);
+                out.push(b')');
+            }
+            HotItem::InternalDate => {
+                out.extend_from_slice(b"INTERNALDATE ");
+                render::date_time(out, row.received_ms);
+            }
+            HotItem::Size => {
+                out.extend_from_slice(b"RFC822.SIZE ");
+                render::number(out, row.size);
+            }
+            HotItem::SaveDate if row.save_ms == 0 => out.extend_from_slice(b"SAVEDATE NIL"),
+            HotItem::SaveDate => {
+                out.extend_from_slice(b"SAVEDATE ");
+                render::date_time(out, row.save_ms);
+            }
+        }
+    }
+
+    /// UIDs of the view that match, ascending. `saved` stands for `$`.
+    #[must_use]
+    pub fn search(&self, view: &SessionView, key: &SearchKey) -> Vec<u32> {
+        let plan = Plan::new(self, view, key);
+        let mut out = Vec::new();
+        let mut row_at = 0;
+        for (at, &uid) in view.uids().iter().enumerate() {
+            row_at = advance(&self.rows, row_at, uid, |r| r.uid);
+            let Some(row) = self.rows.get(row_at).filter(|r| r.uid == uid) else { continue };
+            if plan.matches(row, at as u32 + 1) {
+                out.push(uid);
+            }
+        }
+        out
+    }
+}
+
+/// First index from `from` on whose key is not below `key`: a step or two, else a binary search.
+fn advance<T>(items: &[T], from: usize, key: u32, key_of: impl Fn(&T) -> u32) -> usize {
+    for at in from..(from + 4).min(items.len()) {
+        if key_of(&items[at]) >= key {
+            return at;
+        }
+    }
+    let from = from.min(items.len());
+    from + items[from..].partition_point(|item| key_of(item) < key)
+}
+
+/// A search key made ready: sets resolved to ranges, keywords to the keyword sets that hold them.
+enum Plan {
+    Const(bool),
+    Flag(u32),
+    Keyword(Vec<bool>),
+    Received(i64, i64),
+    Saved(i64, i64),
+    Larger(u64),
+    Smaller(u64),
+    ModSeq(u64),
+    Uid(Vec<(u32, u32)>),
+    Seq(Vec<(u32, u32)>),
+    In(Vec<u32>),
+    And(Vec<Plan>),
+    Or(Box<Plan>, Box<Plan>),
+    Not(Box<Plan>),
+}
+
+impl Plan {
+    fn new(index: &MailboxIndex, view: &SessionView, key: &SearchKey) -> Self {
+        let recurse = |key: &SearchKey| Self::new(index, view, key);
+        match key {
+            SearchKey::All => Self::Const(true),
+            SearchKey::Flag(bits) => Self::Flag(*bits),
+            SearchKey::Keyword(word) => {
+                let has = |set: &String| set.split(' ').any(|k| k == word);
+                Self::Keyword(index.keyword_sets.iter().map(has).collect())
+            }
+            SearchKey::Received(from, to) => Self::Received(*from, *to),
+            SearchKey::Saved(from, to) => Self::Saved(*from, *to),
+            SearchKey::Larger(size) => Self::Larger(*size),
+            SearchKey::Smaller(size) => Self::Smaller(*size),
+            SearchKey::ModSeq(modseq) => Self::ModSeq(*modseq),
+            SearchKey::Uid(set) => Self::Uid(set.ranges(view.uids().last().copied().unwrap_or(0))),
+            SearchKey::Seq(set) => Self::Seq(set.ranges(view.uids().len() as u32)),
+            SearchKey::In(uids) => Self::In(uids.clone()),
+            SearchKey::And(keys) => Self::And(keys.iter().map(recurse).collect()),
+            SearchKey::Or(a, b) => Self::Or(Box::new(recurse(a)), Box::new(recurse(b))),
+            SearchKey::Not(key) => Self::Not(Box::new(recurse(key))),
+        }
+    }
+
+    fn matches(&self, row: &Packed, seq: u32) -> bool {
+        match self {
+            Self::Const(value) => *value,
+            Self::Flag(bits) => row.flags & bits != 0,
+            Self::Keyword(sets) => sets.get(row.keywords as usize).copied().unwrap_or(false),
+            Self::Received(from, to) => (*from..*to).contains(&row.received_ms),
+            Self::Saved(from, to) => row.save_ms != 0 && (*from..*to).contains(&row.save_ms),
+            Self::Larger(size) => row.size > *size,
+            Self::Smaller(size) => row.size < *size,
+            Self::ModSeq(modseq) => row.modseq >= *modseq,
+            Self::Uid(ranges) => inside(ranges, row.uid),
+            Self::Seq(ranges) => inside(ranges, seq),
+            Self::In(uids) => uids.binary_search(&row.uid).is_ok(),
+            Self::And(keys) => keys.iter().all(|k| k.matches(row, seq)),
+            Self::Or(a, b) => a.matches(row, seq) || b.matches(row, seq),
+            Self::Not(key) => !key.matches(row, seq),
+        }
+    }
+}
+
+fn inside(ranges: &[(u32, u32)], number: u32) -> bool {
+    let at = ranges.partition_point(|r| r.1 < number);
+    ranges.get(at).is_some_and(|r| r.0 <= number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn row(uid: u32, flags: u32, keywords: &str) -> Row {
+        Row {
+            uid,
+            flags,
+            keywords: keywords.into(),
+            modseq: u64::from(uid) + 10,
+            size: u64::from(uid) * 100,
+            received_ms: 0,
+            save_ms: 0,
+            message_id: u64::from(uid),
+        }
+    }
+
+    #[test]
+    fn rendering() {
+        let mut index = MailboxIndex::new();
+        index.upsert([row(3, 1, "a b"), row(7, 0, ""), row(5, 8, "")]);
+        let view = SessionView::new(index.live_uids());
+        index.remove(&[7]);
+        let text = index.render(&view, &[3, 7, 9], &[HotItem::Flags, HotItem::ModSeq], false);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "* 1 FETCH (UID 3 FLAGS (\\Seen a b) MODSEQ (13))\r\n* 3 FETCH (UID 7 FLAGS () MODSEQ (17))\r\n"
+        );
+        let text = index.render(&view, &[5], &[HotItem::Uid, HotItem::Size, HotItem::SaveDate], true);
+        assert_eq!(String::from_utf8(text).unwrap(), "* 5 UIDFETCH (UID 5 RFC822.SIZE 500 SAVEDATE NIL)\r\n");
+        assert_eq!(index.live_uids(), [3, 5]);
+        assert_eq!(index.first_unseen(), Some(5));
+        index.purge();
+        assert_eq!(index.get(7), None);
+    }
+
+    #[test]
+    fn searching() {
+        let mut index = MailboxIndex::new();
+        index.upsert((1..=20).map(|n| row(n * 2, n % 4, if n % 3 == 0 { "x y" } else { "" })));
+        let view = SessionView::new(index.live_uids());
+        let set = |text| SequenceSet::parse(text).unwrap();
+        assert_eq!(index.search(&view, &SearchKey::Seq(set("1,*"))), [2, 40]);
+        assert_eq!(index.search(&view, &SearchKey::Uid(set("39:*"))), [40]);
+        let key = SearchKey::And(vec![SearchKey::Keyword("y".into()), SearchKey::Not(Box::new(SearchKey::Flag(1)))]);
+        assert_eq!(index.search(&view, &key), [12, 24, 36]);
+        let key = SearchKey::Or(Box::new(SearchKey::In(vec![4, 5])), Box::new(SearchKey::Larger(3900)));
+        assert_eq!(index.search(&view, &key), [4, 40]);
+    }
+
+    proptest! {
+        #[test]
+        fn upserts_agree_with_a_map(changes in proptest::collection::vec((1u32..50, 0u32..32), 0..80)) {
+            let mut index = MailboxIndex::new();
+            let mut model = std::collections::BTreeMap::new();
+            for (uid, flags) in changes {
+                index.upsert([row(uid, flags, "")]);
+                model.insert(uid, flags);
+            }
+            let uids: Vec<u32> = model.keys().copied().collect();
+            prop_assert_eq!(index.live_uids(), uids);
+            for (uid, flags) in model {
+                prop_assert_eq!(index.get(uid).map(|r| r.flags), Some(flags));
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 """Typed stub of the extension: one section per binding file of rust/pymox/src."""
 
 from collections.abc import Sequence
+from typing import Any
 
 # --- mime.rs ---
 
@@ -147,6 +148,91 @@ def read_ranges(requests: Sequence[tuple[bytes, str, int, int]]) -> list[bytes |
     """Octets start..end of prefix + file for each (prefix, path, start, end); None when the file cannot be read."""
 
 # --- imap.rs ---
+
+class SequenceSet:
+    """RFC 9051 `sequence-set`. Raises ValueError for what is none."""
+
+    def __init__(self, text: str) -> None: ...
+    @property
+    def is_saved(self) -> bool:
+        """The set is `$` (RFC 5182)."""
+
+class Command:
+    """A complete command; `name` is upper case, `args` as documented in rust/imapparse where the command is parsed."""
+
+    @property
+    def tag(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def args(self) -> tuple[Any, ...]: ...
+
+class CommandReader:
+    """Bytes in, events out."""
+
+    def __init__(self, max_line: int = ..., max_literal: int = ..., max_literals_total: int = ...) -> None: ...
+    def feed(self, data: bytes) -> None: ...
+    def next(self) -> tuple[Any, ...] | None:
+        """`("continue",)`, `("command", Command)`, `("append", tag, mailbox, flags, date_ms or None, size, sync)`,
+        `("error", tag, code, text, unknown, fatal)`, `("line", bytes)`; None: more bytes are needed."""
+    def take_literal(self, count: int) -> bytes:
+        """Octets of the announced message literal that are here."""
+    def expect_line(self) -> None:
+        """The next line is no command."""
+    def abandon(self) -> None:
+        """Forget the APPEND in progress, whose literal will not come."""
+    def set_utf8(self, utf8: bool) -> None: ...
+    def drain(self) -> bytes:
+        """Take out all unread bytes."""
+
+class SessionView:
+    """UIDs by message sequence number, as one session sees them."""
+
+    def __init__(self, uids: Sequence[int]) -> None: ...
+    def __len__(self) -> int: ...
+    def uid(self, seq: int) -> int | None: ...
+    def seq(self, uid: int) -> int | None: ...
+    def uids(self) -> list[int]: ...
+    @property
+    def max_uid(self) -> int: ...
+    def append(self, uids: Sequence[int]) -> int:
+        """Add UIDs above the highest; returns how many were new."""
+    def expunge(self, uids: Sequence[int]) -> bytes:
+        """Remove them; the EXPUNGE responses."""
+    def resolve(self, set: SequenceSet, is_uid: bool) -> list[int]:
+        """UIDs, ascending. Raises ValueError for a sequence number out of range."""
+
+_HotRow = tuple[int, int, str, int, int, int, int, int]
+
+class MailboxIndex:
+    """Hot rows of a mailbox: (uid, flags, keywords, modseq, size, received_ms, save_ms, message_id). Thread-safe."""
+
+    def __init__(self) -> None: ...
+    def upsert(self, rows: Sequence[_HotRow]) -> None: ...
+    def remove(self, uids: Sequence[int]) -> None: ...
+    def purge(self) -> None:
+        """Forget removed rows; no session may refer to them any more."""
+    def live_uids(self) -> list[int]: ...
+    def new_view(self) -> SessionView: ...
+    def first_unseen(self) -> int | None: ...
+    def get(self, uid: int) -> _HotRow | None: ...
+    def render_fetch(
+        self, view: SessionView, plan: Sequence[tuple[str, str]], rows: Sequence[tuple[Any, ...]], uid_only: bool
+    ) -> bytes:
+        """FETCH responses for rows of (uid, column, ...). A plan entry is (label, kind): `hot` items come from the
+        index, the others (`raw`, `literal`, `string`, `utf8`, `int`) take the next column; None is NIL."""
+    def render_flags(
+        self, view: SessionView, uids: Sequence[int], items: Sequence[str], uid_only: bool = False
+    ) -> bytes:
+        """FETCH responses with UID and hot items only. Releases the interpreter lock."""
+    def search(self, view: SessionView, key: tuple[Any, ...]) -> list[int]:
+        """UIDs of the view that match; see rust/imapparse/src/search.rs for keys, and `("IN", uids)`.
+        Raises ValueError for keys that need the message."""
+
+def quote_string(value: str, utf8: bool = False) -> bytes: ...
+def quote_mailbox(name: str, utf8: bool = False) -> bytes: ...
+def format_set(uids: Sequence[int]) -> str: ...
+def list_match(pattern: str, name: str) -> bool: ...
 
 # --- tls.rs ---
 

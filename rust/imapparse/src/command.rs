@@ -9,8 +9,8 @@ pub enum Value {
     Nil,
     /// A yes or no.
     Bool(bool),
-    /// A number.
-    Num(u64),
+    /// A number; negative only for dates before 1970.
+    Num(i64),
     /// Text.
     Str(String),
     /// Octets.

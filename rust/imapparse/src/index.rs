@@ -222,6 +222,13 @@ impl MailboxIndex {
         out
     }
 
+    /// Write one item of a message; nothing when the index does not know it.
+    pub fn render_hot(&self, out: &mut Vec<u8>, uid: u32, item: HotItem) {
+        if let Some(row) = self.find(uid).ok().and_then(|at| self.rows.get(at)) {
+            self.render_item(out, row, item);
+        }
+    }
+
     fn render_item(&self, out: &mut Vec<u8>, row: &Packed, item: HotItem) {
         match item {
             HotItem::Uid => {

@@ -6,6 +6,7 @@
 
 mod command;
 mod fetch;
+mod grammar;
 mod index;
 mod list;
 mod parser;

@@ -21,6 +21,11 @@ pub(crate) fn error<T>(text: impl Into<String>) -> Parse<T> {
     Err(ParseError { code: "", text: text.into(), unknown: false })
 }
 
+/// A number that `Parser::number` has read: below 2^63.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 pub(crate) struct Parser<'a> {
     pub(crate) data: &'a [u8],
     pub(crate) at: usize,
@@ -322,7 +327,7 @@ pub(crate) fn parse_command(data: &[u8], utf8: bool) -> Parse<Command> {
         parser.space()?;
         name = format!("UID {}", parser.while_(|b| b.is_ascii_alphabetic()).to_ascii_uppercase());
     }
-    let args = crate::fetch::arguments(&mut parser, &name)?;
+    let args = crate::grammar::arguments(&mut parser, &name)?;
     parser.end()?;
     Ok(Command { tag, name, args })
 }

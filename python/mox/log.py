@@ -1,0 +1,74 @@
+"""Structured logs: one logfmt line per event on standard error.
+
+Every module has a logger of its package, `log.get("imap")`; levels can be set per package. Values never contain
+secrets: callers do not log passwords, keys or message contents.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+LEVELS = {
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": 5,
+    "traceauth": 4,
+    "tracedata": 3,
+}
+
+_levels: dict[str, int] = {"": logging.INFO}
+_logfmt = structlog.processors.LogfmtRenderer(
+    key_order=["level", "msg", "pkg"], drop_missing=True, bool_as_flag=False
+)
+
+
+def _below_level(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    wanted = _levels.get(event.get("pkg", ""), _levels[""])
+    if logging.getLevelNamesMapping().get(event["level"].upper(), logging.INFO) < wanted:
+        raise structlog.DropEvent
+    return event
+
+
+def _flat(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Values on one line, whatever a peer sent."""
+    event["msg"] = event.pop("event")
+    return {key.replace(" ", "_"): _one_line(value) for key, value in event.items()}
+
+
+def _one_line(value: Any) -> Any:
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+    return value
+
+
+def setup(level: str, worker: int | None = None, packages: Mapping[str, str] | None = None) -> None:
+    """Configure the process. Raises ValueError for an unknown level."""
+    for package, name in {"": level, **(packages or {})}.items():
+        if name not in LEVELS:
+            raise ValueError(f"unknown log level {name!r}; known are {', '.join(LEVELS)}")
+        _levels[package] = LEVELS[name]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _below_level,
+            structlog.processors.format_exc_info,
+            _flat,
+            _logfmt,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.clear_contextvars()
+    if worker is not None:
+        structlog.contextvars.bind_contextvars(worker=worker)
+
+
+def get(package: str) -> Any:
+    """The logger of a package."""
+    return structlog.get_logger(pkg=package)

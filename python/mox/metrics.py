@@ -1,0 +1,26 @@
+"""All Prometheus metrics of the program, under mox's names."""
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20)
+
+panics = Counter("mox_panic", "Unexpected exceptions, each a bug.", ["pkg"])
+connections = Gauge("mox_connections_count", "Open connections.", ["protocol", "listener"])
+imap_connections = Counter("mox_imap_connection", "Incoming IMAP connections.", ["service"])
+imap_commands = Histogram(
+    "mox_imap_command_duration_seconds", "IMAP commands.", ["cmd", "result"], buckets=_SECONDS
+)
+smtp_connections = Counter("mox_smtpserver_connection", "Incoming SMTP connections.", ["kind"])
+smtp_commands = Histogram(
+    "mox_smtpserver_command_duration_seconds", "SMTP commands.", ["kind", "cmd", "code"], buckets=_SECONDS
+)
+authentications = Counter("mox_authentication", "Log-in attempts.", ["protocol", "mechanism", "result"])
+deliveries = Counter("mox_smtpserver_delivery", "Incoming deliveries.", ["result"])
+queue_deliveries = Counter("mox_queue_delivery", "Attempts to deliver from the queue.", ["result"])
+
+
+def expose() -> bytes:
+    """All metrics in the text format."""
+    return generate_latest()

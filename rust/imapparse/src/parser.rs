@@ -81,9 +81,6 @@ impl<'a> Parser<'a> {
         error(format!("leftover data at offset {}", self.at))
     }
 
-    pub(crate) fn at_end(&self) -> bool {
-        self.at == self.data.len()
-    }
 
     pub(crate) fn while_(&mut self, accept: impl Fn(u8) -> bool) -> &'a str {
         let start = self.at;

@@ -1,0 +1,254 @@
+"""Connections: plain or TLS, read and written by coroutines, every wait with a deadline."""
+
+import asyncio
+import contextlib
+import itertools
+import socket
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, cast
+
+from mox import log, metrics
+from mox._rust import TlsConnection, TlsError
+from mox.net.tls import ServerTls
+
+# Reading from the socket pauses while this much waits for the program.
+MAX_BUFFER_BYTES = 1 << 20
+HANDSHAKE_TIMEOUT_S = 60.0
+CLOSE_TIMEOUT_S = 10.0
+
+_logger = log.get("net")
+_numbers = itertools.count(1)
+
+
+class TlsInfo(NamedTuple):
+    """Facts of a handshake."""
+
+    version: str
+    cipher_suite: str
+    server_name: str
+    resumed: bool
+
+
+class Connection(asyncio.Protocol):
+    """One connection. Methods raise ConnectionError when it is gone, TimeoutError when a peer is too slow."""
+
+    def __init__(self, on_made: Callable[["Connection"], None]) -> None:
+        self.cid = next(_numbers)
+        self.remote: tuple[str, int] = ("", 0)
+        self.local: tuple[str, int] = ("", 0)
+        self.tls: TlsInfo | None = None
+        self._on_made = on_made
+        self._transport: asyncio.Transport | None = None
+        self._tls: TlsConnection | None = None
+        self._server_tls: ServerTls | None = None
+        self._buffer = bytearray()
+        self._eof = False
+        self._error: Exception | None = None
+        self._paused_reading = False
+        self._can_write = asyncio.Event()
+        self._can_write.set()
+        self._lost = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.remote = (transport.get_extra_info("peername") or ("", 0))[:2]
+        self.local = (transport.get_extra_info("sockname") or ("", 0))[:2]
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._on_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._tls is not None:
+            self._decrypt(data)
+        else:
+            self._buffer += data
+        if len(self._buffer) > MAX_BUFFER_BYTES and not self._paused_reading and self._transport is not None:
+            self._paused_reading = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        self._wake()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._eof = True
+        self._error = self._error or exc or ConnectionResetError("connection is closed")
+        self._transport = None
+        self._lost.set()
+        self._can_write.set()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        self._can_write.set()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _decrypt(self, data: bytes) -> None:
+        assert self._tls is not None
+        try:
+            plain, out = self._tls.receive(data)
+            self._send(out)
+            self._buffer += plain
+            if self._tls.hello() is not None and self._server_tls is not None:
+                plain, out = self._tls.choose(self._server_tls.config)
+                self._send(out)
+                self._buffer += plain
+        except TlsError as err:
+            self._send(self._tls.take_output())
+            self._error = ConnectionError(f"TLS: {err.args[1]}")
+            self._eof = True
+            return
+        if self._tls.peer_closed:
+            self._eof = True
+
+    def _send(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    async def _wait(self, timeout_s: float | None) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._waiter
+        finally:
+            self._waiter = None
+
+    async def read(self, timeout_s: float) -> bytes:
+        """All bytes that are here, at least one; b"" at the end of the stream."""
+        while not self._buffer:
+            if self._eof:
+                return b""
+            await self._wait(timeout_s)
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        if self._paused_reading and self._transport is not None:
+            self._paused_reading = False
+            self._transport.resume_reading()
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Queue `data` for sending; `drain` from time to time. Writing to a lost connection does nothing."""
+        if self._transport is None:
+            return
+        try:
+            self._transport.write(self._tls.write(data) if self._tls is not None else data)
+        except TlsError as err:
+            self._error = ConnectionError(f"TLS: {err.args[1]}")
+            self.abort()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until the peer took enough. Raises ConnectionError when it is gone."""
+        if not self._can_write.is_set():
+            async with asyncio.timeout(timeout_s):
+                await self._can_write.wait()
+        if self._transport is None:
+            raise ConnectionError("connection is closed") from self._error
+
+    async def start_tls(self, tls: ServerTls, timeout_s: float = HANDSHAKE_TIMEOUT_S, unread: bytes = b"") -> None:
+        """Do a handshake as server. `unread` are bytes that came behind STARTTLS; they belong to the handshake."""
+        early = unread + bytes(self._buffer)
+        self._buffer.clear()
+        self._server_tls = tls
+        self._tls = TlsConnection.server()
+        if early:
+            self._decrypt(early)
+        async with asyncio.timeout(timeout_s):
+            while self._tls.handshaking:
+                if self._eof:
+                    raise ConnectionError("TLS handshake failed") from self._error
+                await self._wait(None)
+        self.tls = TlsInfo(self._tls.version, self._tls.cipher_suite, self._tls.server_name, self._tls.resumed)
+
+    def channel_binding(self) -> bytes | None:
+        """tls-exporter (RFC 9266); None without TLS 1.3."""
+        if self._tls is None or self._tls.version != "TLS1.3":
+            return None
+        return self._tls.export_keying_material(b"EXPORTER-Channel-Binding", b"", 32)
+
+    async def close(self) -> None:
+        """Send what is queued, then close; a peer that does not take it is cut off."""
+        if self._transport is None:
+            return
+        if self._tls is not None and not self._tls.handshaking:
+            self._send(self._tls.close())
+        self._transport.close()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._lost.wait()
+        except TimeoutError:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+Handler = Callable[[Connection], Awaitable[None]]
+
+
+class Listener:
+    """A listening socket and its connections."""
+
+    def __init__(self, handler: Handler, tls: ServerTls | None) -> None:
+        self._handler = handler
+        self._tls = tls
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, sock: socket.socket) -> None:
+        """Accept on `sock`."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self._accepted), sock=sock, backlog=1024)
+
+    def _accepted(self, conn: Connection) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(conn))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, conn: Connection) -> None:
+        try:
+            if self._tls is not None:
+                await conn.start_tls(self._tls)
+            await self._handler(conn)
+        except (ConnectionError, TimeoutError) as err:
+            _logger.debug("connection ended", cid=conn.cid, remote=conn.remote[0], err=str(err))
+        except Exception:
+            # A bug: the peer sees a closed connection, never a traceback.
+            metrics.panics.labels("net").inc()
+            _logger.exception("unhandled error on connection", cid=conn.cid, remote=conn.remote[0])
+        finally:
+            with contextlib.suppress(asyncio.CancelledError):
+                await conn.close()
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._server is not None:
+            self._server.close()
+
+    async def wait_closed(self, grace_s: float) -> None:
+        """Wait for the connections to end; after `grace_s` they are cut off."""
+        if self._tasks:
+            _, left = await asyncio.wait(set(self._tasks), timeout=grace_s)
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=CLOSE_TIMEOUT_S)
+
+
+async def serve(sock: socket.socket, handler: Handler, tls: ServerTls | None = None) -> Listener:
+    """Call `handler` in a task for each connection that `sock` accepts, after the handshake when `tls` is given."""
+    listener = Listener(handler, tls)
+    sock.setblocking(False)
+    await listener.start(sock)
+    return listener

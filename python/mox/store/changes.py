@@ -1,0 +1,100 @@
+"""What other sessions must be told, and the queue that each session keeps of it (DESIGN section 4)."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from mox.store.types import Mailbox
+
+MAX_QUEUED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAdded:
+    """A new message."""
+
+    modseq: int
+    mailbox_id: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsChanged:
+    """Flags or keywords of a message changed."""
+
+    modseq: int
+    mailbox_id: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesRemoved:
+    """Messages were expunged; UIDs ascending."""
+
+    modseq: int
+    mailbox_id: int
+    uids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxChanged:
+    """A mailbox was added, renamed (`old_name`), or removed (`mailbox.expunged`), or has new keywords."""
+
+    modseq: int
+    mailbox: Mailbox
+    is_new: bool = False
+    old_name: str = ""
+    new_keywords: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionChanged:
+    """A name was subscribed or unsubscribed."""
+
+    modseq: int
+    name: str
+    removed: bool
+
+
+Change = MessageAdded | FlagsChanged | MessagesRemoved | MailboxChanged | SubscriptionChanged
+
+
+class Changes:
+    """The changes one session has not handled yet. Used on the loop only."""
+
+    def __init__(self, modseq: int, limit: int = MAX_QUEUED) -> None:
+        # Everything up to here was taken by the session; its own operations are left out.
+        self.position = modseq
+        self.overflow = False
+        self._limit = limit
+        self._queue: deque[Change] = deque()
+        self._own: set[int] = set()
+        self._read_to = modseq
+        self._ready = asyncio.Event()
+
+    def own(self, modseq: int) -> None:
+        """The session made this modseq itself and knows what changed."""
+        self._own.add(modseq)
+
+    def put(self, changes: list[Change], modseq: int) -> None:
+        """Called by the change reader; `modseq` is what it has read up to."""
+        if len(self._queue) + len(changes) > self._limit:
+            self.overflow = True
+            self._queue.clear()
+        elif not self.overflow:
+            self._queue.extend(changes)
+        self._read_to = modseq
+        self._ready.set()
+
+    async def wait(self) -> None:
+        """Return when there is something to take."""
+        await self._ready.wait()
+
+    def take(self) -> list[Change]:
+        """All queued changes of others, in order."""
+        changes = [c for c in self._queue if c.modseq not in self._own]
+        self._queue.clear()
+        self._ready.clear()
+        self.position = max(self.position, self._read_to)
+        self._own = {m for m in self._own if m > self.position}
+        return changes

@@ -1,0 +1,216 @@
+"""Mailboxes and subscriptions. Functions take a transaction; changes take its modseq."""
+
+import time
+import unicodedata
+from typing import Any
+
+from mox.store.engine import Tx
+from mox.store.errors import BadName, HasChildren, MailboxExists, NoSuchMailbox
+from mox.store.types import Mailbox, SpecialUse
+
+_COLUMNS = (
+    "id, create_seq, modseq, expunged, name, uidvalidity, uidnext, special_use, keywords, total, deleted, unread, "
+    "unseen, size"
+)
+INITIAL = (
+    ("Inbox", SpecialUse(0)),
+    ("Archive", SpecialUse.ARCHIVE),
+    ("Drafts", SpecialUse.DRAFT),
+    ("Junk", SpecialUse.JUNK),
+    ("Sent", SpecialUse.SENT),
+    ("Trash", SpecialUse.TRASH),
+)
+
+
+def _mailbox(row: tuple[Any, ...]) -> Mailbox:
+    return Mailbox(*row[:3], bool(row[3]), *row[4:7], SpecialUse(row[7]), *row[8:])
+
+
+def check_name(name: str, allow_inbox: bool = True) -> str:
+    """The name as it is stored. Raises BadName."""
+    first, slash, rest = name.partition("/")
+    if first.lower() == "inbox":
+        name = "Inbox" + slash + rest
+    if name == "Inbox" and not allow_inbox:
+        raise BadName("special mailboxname Inbox not allowed")
+    if unicodedata.normalize("NFC", name) != name:
+        raise BadName("mailbox name must be NFC-normalised")
+    if name.startswith("#"):
+        raise BadName("mailbox name may not start with #")
+    if any(ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F or c in "\u2028\u2029" for c in name):
+        raise BadName("mailbox name may not have control characters")
+    if any(element in ("", ".", "..") for element in name.split("/")):
+        raise BadName("mailbox name may not have empty, . or .. elements")
+    return name
+
+
+def list_mailboxes(tx: Tx) -> list[Mailbox]:
+    """All of them, by name, Inbox first."""
+    rows = tx.run(f"SELECT {_COLUMNS} FROM mailbox WHERE account_id = ? ORDER BY name", tx.account_id)
+    return sorted(map(_mailbox, rows), key=lambda m: (m.name != "Inbox", m.name))
+
+
+def changed_mailboxes(tx: Tx, modseq: int) -> list[Mailbox]:
+    """Mailboxes, also expunged ones, changed after `modseq`, in order."""
+    sql = f"SELECT {_COLUMNS} FROM mailbox_all WHERE account_id = ? AND modseq > ? ORDER BY modseq, id"
+    return [_mailbox(row) for row in tx.run(sql, tx.account_id, modseq)]
+
+
+def get(tx: Tx, mailbox_id: int) -> Mailbox:
+    """Raises NoSuchMailbox."""
+    row = tx.one(f"SELECT {_COLUMNS} FROM mailbox WHERE account_id = ? AND id = ?", tx.account_id, mailbox_id)
+    if row is None:
+        raise NoSuchMailbox("mailbox has been deleted")
+    return _mailbox(row)
+
+
+def find(tx: Tx, name: str) -> Mailbox | None:
+    """By stored name."""
+    row = tx.one(f"SELECT {_COLUMNS} FROM mailbox WHERE account_id = ? AND name = ?", tx.account_id, name)
+    return None if row is None else _mailbox(row)
+
+
+def get_by_name(tx: Tx, name: str) -> Mailbox:
+    """Raises NoSuchMailbox."""
+    found = find(tx, name)
+    if found is None:
+        raise NoSuchMailbox("no such mailbox")
+    return found
+
+
+def initialize(tx: Tx) -> None:
+    """The contents of a new account's database."""
+    uidvalidity = int(time.time()) // 2
+    tx.run(
+        "INSERT INTO sync_state VALUES (?, 1, -1, ?, 1, 1, 0) ON CONFLICT DO NOTHING", tx.account_id, uidvalidity + 1
+    )
+    if list_mailboxes(tx):
+        return
+    for name, use in INITIAL:
+        _insert(tx, name, use, uidvalidity)
+        subscribe(tx, name)
+
+
+def _counter(tx: Tx, column: str) -> int:
+    row = tx.one(f"UPDATE sync_state SET {column} = {column} + 1 WHERE account_id = ? RETURNING {column}", tx.account_id)
+    assert row is not None
+    return int(row[0]) - 1
+
+
+def _insert(tx: Tx, name: str, use: SpecialUse, uidvalidity: int | None = None) -> None:
+    modseq = tx.next_modseq()
+    if use:
+        tx.run(
+            "UPDATE mailbox_all SET special_use = special_use & ~?1, modseq = ?2 "
+            "WHERE account_id = ?3 AND expunged = 0 AND special_use & ?1",
+            int(use),
+            modseq,
+            tx.account_id,
+        )
+    tx.run(
+        "INSERT INTO mailbox_all (account_id, id, create_seq, modseq, name, uidvalidity, special_use) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        tx.account_id,
+        _counter(tx, "next_mailbox_id"),
+        modseq,
+        modseq,
+        name,
+        uidvalidity if uidvalidity is not None else _counter(tx, "next_uidvalidity"),
+        int(use),
+    )
+
+
+def ensure(tx: Tx, name: str, subscribed: bool, use: SpecialUse = SpecialUse(0)) -> list[Mailbox]:
+    """Create the mailbox and its parents where missing; the created ones, parents first."""
+    elements = name.split("/")
+    names = ["/".join(elements[: i + 1]) for i in range(len(elements))]
+    created = [n for n in names if find(tx, n) is None]
+    for missing in created:
+        _insert(tx, missing, use if missing == name else SpecialUse(0))
+        if subscribed:
+            subscribe(tx, missing)
+    return [get_by_name(tx, n) for n in created]
+
+
+def create(tx: Tx, name: str, use: SpecialUse = SpecialUse(0)) -> list[Mailbox]:
+    """Create a mailbox and missing parents, all subscribed. Raises MailboxExists."""
+    if find(tx, name) is not None:
+        raise MailboxExists("mailbox already exists")
+    return ensure(tx, name, True, use)
+
+
+def children(tx: Tx, name: str) -> list[Mailbox]:
+    """All below `name`."""
+    return [m for m in list_mailboxes(tx) if m.name.startswith(name + "/")]
+
+
+def mark_deleted(tx: Tx, mailbox: Mailbox) -> None:
+    """Expunge the record of an emptied leaf. Raises HasChildren."""
+    if children(tx, mailbox.name):
+        raise HasChildren("mailbox has children; delete these first")
+    tx.run(
+        "UPDATE mailbox_all SET expunged = 1, special_use = 0, modseq = ? WHERE account_id = ? AND id = ?",
+        tx.next_modseq(),
+        tx.account_id,
+        mailbox.id,
+    )
+
+
+def rename(tx: Tx, old: str, new: str) -> None:
+    """Rename with children; parents of the new name are created. Raises NoSuchMailbox, MailboxExists."""
+    mailbox = get_by_name(tx, old)
+    if find(tx, new) is not None:
+        raise MailboxExists("mailbox already exists")
+    moves = [(mailbox.id, new), *((m.id, new + m.name[len(old) :]) for m in children(tx, old))]
+    for _, target in moves[1:]:
+        if find(tx, target) is not None:
+            raise MailboxExists("a mailbox below the new name already exists")
+    modseq = tx.next_modseq()
+    for mailbox_id, target in moves:
+        tx.run(
+            "UPDATE mailbox_all SET name = ?, modseq = ? WHERE account_id = ? AND id = ?",
+            target,
+            modseq,
+            tx.account_id,
+            mailbox_id,
+        )
+    if "/" in new:
+        ensure(tx, new.rpartition("/")[0], False)
+
+
+def subscribe(tx: Tx, name: str) -> None:
+    """Idempotent; the mailbox need not exist."""
+    if name in subscriptions(tx):
+        return
+    tx.run(
+        "INSERT INTO subscription_all VALUES (?, ?, ?, 0) "
+        "ON CONFLICT DO UPDATE SET expunged = 0, modseq = excluded.modseq",
+        tx.account_id,
+        name,
+        tx.next_modseq(),
+    )
+
+
+def unsubscribe(tx: Tx, name: str) -> None:
+    """Raises NoSuchMailbox when neither subscription nor mailbox exist."""
+    if name not in subscriptions(tx):
+        if find(tx, name) is None:
+            raise NoSuchMailbox("mailbox does not exist and is not subscribed")
+        return
+    tx.run(
+        "UPDATE subscription_all SET expunged = 1, modseq = ? WHERE account_id = ? AND name = ?",
+        tx.next_modseq(),
+        tx.account_id,
+        name,
+    )
+
+
+def subscriptions(tx: Tx) -> set[str]:
+    """Subscribed names."""
+    return {row[0] for row in tx.run("SELECT name FROM subscription WHERE account_id = ?", tx.account_id)}
+
+
+def changed_subscriptions(tx: Tx, modseq: int) -> list[tuple[str, int, bool]]:
+    """(name, modseq, removed) of what changed after `modseq`."""
+    sql = "SELECT name, modseq, expunged FROM subscription_all WHERE account_id = ? AND modseq > ? ORDER BY modseq"
+    return [(name, seq, bool(gone)) for name, seq, gone in tx.run(sql, tx.account_id, modseq)]

@@ -1,0 +1,120 @@
+"""The configuration that `mox localserve` makes for itself."""
+
+import datetime
+import ipaddress
+import os
+from pathlib import Path
+
+import bcrypt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from mox.config import sconf
+from mox.config.live import Config
+from mox.config.model import (
+    Account,
+    Authenticated,
+    Destination,
+    Domain,
+    Dynamic,
+    KeyCert,
+    Limits,
+    Listener,
+    ListenerTLS,
+    Postmaster,
+    Service,
+    Smtp,
+    Static,
+    Web,
+)
+
+_NO_LIMIT = [1_000_000] * 3
+
+
+def ensure(directory: Path, ip: str | None = None) -> Config:
+    """Make `directory` with everything in it if it does not exist, and load it. Raises ConfigError, OSError."""
+    if not directory.exists():
+        directory.mkdir(parents=True, mode=0o770)
+        _write(directory, ip)
+    return Config.load(directory / "mox.conf")
+
+
+def _write(directory: Path, ip: str | None) -> None:
+    certificate, key = self_signed("localhost")
+    files = {
+        "localhost.crt": certificate,
+        "localhost.key": key,
+        "adminpasswd": bcrypt.hashpw(b"moxadmin", bcrypt.gensalt()),
+        "receivedid.key": os.urandom(24),
+        "domains.conf": sconf.dump(example_dynamic()).encode(),
+        "mox.conf": sconf.dump(example_static([ip] if ip else ["127.0.0.1", "::1"])).encode(),
+    }
+    for name, data in files.items():
+        descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+
+
+def example_static(ips: list[str]) -> Static:
+    """mox.conf of localserve on these addresses."""
+    listener = Listener(
+        IPs=ips,
+        TLS=ListenerTLS([KeyCert("localhost.crt", "localhost.key")]),
+        SMTP=Smtp(Enabled=True, Port=1025),
+        Submission=Authenticated(Enabled=True, Port=1587, NoRequireSTARTTLS=True),
+        Submissions=Service(Enabled=True, Port=1465),
+        IMAP=Authenticated(Enabled=True, Port=1143, NoRequireSTARTTLS=True),
+        IMAPS=Service(Enabled=True, Port=1993),
+        AccountHTTP=Web(Enabled=True, Port=1080, Path="/account/"),
+        AccountHTTPS=Web(Enabled=True, Port=1443, Path="/account/"),
+        MetricsHTTP=Service(Enabled=True, Port=1081),
+    )
+    limits = Limits(
+        SMTPConnectionsPerMinute=_NO_LIMIT,
+        SMTPConnections=[1000, 3000, 9000],
+        IMAPConnectionsPerMinute=_NO_LIMIT,
+        IMAPConnections=[1000, 3000, 9000],
+    )
+    return Static(
+        DataDir=".",
+        LogLevel="info",
+        Hostname="localhost",
+        Listeners={"local": listener},
+        Postmaster=Postmaster("mox", "Inbox"),
+        User=str(os.getuid()),
+        AdminPasswordFile="adminpasswd",
+        Limits=limits,
+    )
+
+
+def example_dynamic() -> Dynamic:
+    """domains.conf of localserve."""
+    account = Account(Domain="localhost", Destinations={"mox@localhost": Destination()})
+    return Dynamic({"localhost": Domain(LocalpartCatchallSeparator="+")}, {"mox": account})
+
+
+def self_signed(name: str) -> tuple[bytes, bytes]:
+    """(certificate, key) PEM for `name` and the loopback addresses, valid for four years."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    names: list[x509.GeneralName] = [x509.DNSName(name)]
+    names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ("127.0.0.1", "::1")]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=4 * 365))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), pem

@@ -20,10 +20,10 @@ from mox.config.model import (
     Domain,
     Dynamic,
     KeyCert,
-    Limits,
+    LimitsSection,
     Listener,
     ListenerTLS,
-    Postmaster,
+    PostmasterTarget,
     Service,
     Smtp,
     Static,
@@ -71,7 +71,7 @@ def example_static(ips: list[str]) -> Static:
         AccountHTTPS=Web(Enabled=True, Port=1443, Path="/account/"),
         MetricsHTTP=Service(Enabled=True, Port=1081),
     )
-    limits = Limits(
+    limits = LimitsSection(
         SMTPConnectionsPerMinute=_NO_LIMIT,
         SMTPConnections=[1000, 3000, 9000],
         IMAPConnectionsPerMinute=_NO_LIMIT,
@@ -82,7 +82,7 @@ def example_static(ips: list[str]) -> Static:
         LogLevel="info",
         Hostname="localhost",
         Listeners={"local": listener},
-        Postmaster=Postmaster("mox", "Inbox"),
+        Postmaster=PostmasterTarget("mox", "Inbox"),
         User=str(os.getuid()),
         AdminPasswordFile="adminpasswd",
         Limits=limits,

@@ -74,7 +74,7 @@ class Listener(Struct):
         return self.SMTPMaxMessageSize or 100 << 20
 
 
-class Limits(Struct):
+class LimitsSection(Struct):
     """Limits of mox's own, which other programs do not let you change. Lists of three numbers are for one address, its
     /26 (IPv6 /48) and its /21 (/32)."""
 
@@ -87,7 +87,7 @@ class Limits(Struct):
     MaxRecipients: Annotated[int, "Recipients of one SMTP transaction."] = 1000
 
 
-class Postmaster(Struct):
+class PostmasterTarget(Struct):
     """Where mail for postmaster goes."""
 
     Account: str
@@ -101,11 +101,11 @@ class Static(Struct):
     LogLevel: Annotated[str, "error, warn, info, debug, trace, traceauth or tracedata."]
     Hostname: Annotated[str, "Full name of this machine."]
     Listeners: Annotated[dict[str, Listener], "What is served where, by a name of your choice."]
-    Postmaster: Postmaster
+    Postmaster: PostmasterTarget
     PackageLogLevels: Annotated[dict[str, str], "Levels that differ for a package."] = field(default_factory=dict)
     User: Annotated[str, "User to run as after the ports are open."] = "mox"
     AdminPasswordFile: Annotated[str, "File with the bcrypt hash of the admin password."] = ""
-    Limits: Annotated[Limits, "Limits for clients; the defaults are mox's."] = field(default_factory=lambda: Limits())
+    Limits: Annotated[LimitsSection, "Limits for clients; the defaults are mox's."] = field(default_factory=LimitsSection)
 
 
 class Destination(Struct):

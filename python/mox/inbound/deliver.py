@@ -1,0 +1,105 @@
+"""Storing an incoming message for its recipients."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mox import metrics
+from mox._rust import StagedMessage
+from mox.config.live import Config
+from mox.smtp.address import Path
+from mox.store import mailboxes, messages
+from mox.store.engine import Tx
+from mox.store.errors import OverQuota
+from mox.store.store import Store
+
+# Recipients of localserve that simulate failures (spec/smtp-in.md section 21).
+_SIMULATED = re.compile(r"(temperror|permerror|timeout|[4-5][0-9][0-9]|600)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who sent it from where."""
+
+    sender: Path
+    recipients: Sequence[Path]
+    remote_ip: str
+
+
+class DeliveryError(Exception):
+    """The message was not stored; the text is an SMTP reply without line end."""
+
+
+def simulated_failure(path: Path) -> bytes | None:
+    """What localserve answers for a special localpart; `b"timeout"` for one that never answers."""
+    found = _SIMULATED.search(path.localpart)
+    if found is None:
+        return None
+    match found[1]:
+        case "temperror":
+            return b"451 4.0.0 simulated temporary error\r\n"
+        case "permerror":
+            return b"550 5.0.0 simulated permanent error\r\n"
+        case "timeout":
+            return b"timeout"
+        case code:
+            return f"{code} {code[0]}.0.0 simulated error\r\n".encode()
+
+
+def destination(config: Config, path: Path) -> tuple[str, str] | None:
+    """(account, mailbox) that mail for `path` goes to."""
+    if path.localpart.lower() == "postmaster" and not path.domain:
+        return config.static.Postmaster.Account, config.static.Postmaster.Mailbox
+    found = config.lookup_address(path.localpart, path.domain)
+    if found is not None:
+        return found.account, found.destination.Mailbox or "Inbox"
+    return (config.everything_to, "Inbox") if config.everything_to else None
+
+
+async def deliver(config: Config, store: Store, envelope: Envelope, staged: StagedMessage, trace: bytes) -> None:
+    """Store the message once for each mailbox that its recipients lead to; durable on return. Raises DeliveryError."""
+    targets: dict[tuple[str, str], Path] = {}
+    for path in envelope.recipients:
+        target = destination(config, path)
+        if target is None:
+            raise DeliveryError("550 5.1.1 no such user")
+        targets.setdefault(target, path)
+    for (name, mailbox), path in targets.items():
+        await _store(config, store, name, mailbox, path, envelope, staged, trace)
+
+
+async def _store(
+    config: Config,
+    store: Store,
+    name: str,
+    mailbox: str,
+    path: Path,
+    envelope: Envelope,
+    staged: StagedMessage,
+    trace: bytes,
+) -> None:
+    account = await store.open(name)
+    prefix = f"Return-Path: <{envelope.sender}>\r\nDelivered-To: {path}\r\n".encode() + trace
+    quota = config.account(name).QuotaMessageSize
+    try:
+        prepared = await account.prepare(staged, prefix)
+    except OSError as err:
+        raise DeliveryError("452 4.3.1 cannot store the message now") from err
+    new = account.new_message(
+        prepared, mail_from=str(envelope.sender), rcpt_to=str(path), remote_ip=envelope.remote_ip
+    )
+
+    def add(tx: Tx) -> None:
+        found = mailboxes.find(tx, mailbox)
+        if found is None:
+            mailboxes.ensure(tx, mailbox, True)
+            found = mailboxes.get_by_name(tx, mailbox)
+        messages.add(tx, found.id, [new], quota)
+
+    try:
+        await account.write(add)
+    except OverQuota as err:
+        account.discard(prepared)
+        metrics.deliveries.labels("overquota").inc()
+        raise DeliveryError("452 4.2.2 account is over its size limit") from err
+    metrics.deliveries.labels("ok").inc()

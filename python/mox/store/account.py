@@ -121,6 +121,15 @@ class Account:
         while self._sessions and self._read_to < self._wanted:
             await self.sync()
 
+    async def catch_up(self) -> None:
+        """Read what is known to be committed; does nothing when there is no news."""
+        if self._read_to < self._wanted:
+            await self.sync()
+
+    def known(self, mailbox_id: int) -> Mailbox | None:
+        """A mailbox as of the last `sync`."""
+        return self._known.get(mailbox_id)
+
     async def sync(self) -> None:
         """Read everything that is committed into the indexes and the sessions' queues."""
         async with self._reading:

@@ -20,11 +20,15 @@ from mox.outbound.queue import Queue
 from mox.server.listeners import Endpoint
 from mox.smtp.server import SmtpContext, run_queue
 from mox.smtp.server import serve_connection as serve_smtp
+from mox.store.login import has_password, set_password
 from mox.store.store import Store
 from mox.web import plain
 
 # mox's shutdown: let sessions end by themselves, then cut them off.
 SHUTDOWN_GRACE_S = 3.0
+
+LOCAL_ACCOUNT = "mox"
+LOCAL_PASSWORD = "moxmoxmox"
 
 _logger = log.get("worker")
 
@@ -47,6 +51,7 @@ class Worker:
         async with AsyncExitStack() as stack:
             store = Store(data_dir, self._bus)
             stack.push_async_callback(store.close)
+            await _ensure_password(store)
             queue = Queue(data_dir, self._bus)
             stack.push_async_callback(queue.close)
             smtp = SmtpContext(self._config, store, queue, self._stopping)
@@ -89,6 +94,12 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             for listener in self._listeners:
                 group.create_task(listener.wait_closed(SHUTDOWN_GRACE_S))
+
+
+async def _ensure_password(store: Store) -> None:
+    """localserve's account can log in from the start."""
+    if not await has_password(store, LOCAL_ACCOUNT):
+        await set_password(store, LOCAL_ACCOUNT, LOCAL_PASSWORD)
 
 
 def _front_page() -> bytes:

@@ -46,6 +46,9 @@ class Wire:
     def close(self) -> None:
         self.sock.close()
 
+    def __del__(self) -> None:
+        self.sock.close()
+
 
 class Smtp(Wire):
     """SMTP; `command` returns the last line of the reply as (code, text)."""

@@ -75,9 +75,7 @@ def start_ours(workers: int = 1) -> Server:
     )
     wait_for_port(1025, process)
     wait_for_port(1143, process)
-    return Server(
-        "mox-hybrid", folder, process, "mox@localhost", "moxmoxmox", imap_port=1143, delivery=(1025, "EHLO")
-    )
+    return Server("mox-hybrid", folder, process, "mox@localhost", "moxmoxmox", imap_port=1143, delivery=(1025, "EHLO"))
 
 
 def start_go_mox(binary: str) -> Server:

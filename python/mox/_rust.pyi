@@ -248,7 +248,7 @@ class TlsError(Exception):
     args: tuple[str, str, int | None, bool]
 
 class TlsKnownKeys:
-    """SHA-256 digests (32 bytes each) of the SubjectPublicKeyInfo of acceptable client keys; shared by configurations."""
+    """SHA-256 digests (32 bytes each) of the SubjectPublicKeyInfo of acceptable client keys; shared."""
 
     def __init__(self, digests: Sequence[bytes]) -> None: ...
     def replace(self, digests: Sequence[bytes]) -> None: ...
@@ -275,7 +275,7 @@ class TlsServerConfig:
 
 class TlsClientConfig:
     """How a client connects. `roots`: PEM of trusted CAs, needed to `verify`; without `verify` a certificate is not
-    judged in the handshake, but `TlsConnection.verification_error()` tells what PKIX says of it when roots are given."""
+    judged in the handshake, but `TlsConnection.verification_error()` tells what PKIX says of it, given roots."""
 
     def __init__(
         self,

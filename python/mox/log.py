@@ -22,9 +22,7 @@ LEVELS = {
 }
 
 _levels: dict[str, int] = {"": logging.INFO}
-_logfmt = structlog.processors.LogfmtRenderer(
-    key_order=["level", "msg", "pkg"], drop_missing=True, bool_as_flag=False
-)
+_logfmt = structlog.processors.LogfmtRenderer(key_order=["level", "msg", "pkg"], drop_missing=True, bool_as_flag=False)
 
 
 def _below_level(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -9,9 +9,7 @@ _SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20)
 panics = Counter("mox_panic", "Unexpected exceptions, each a bug.", ["pkg"])
 connections = Gauge("mox_connections_count", "Open connections.", ["protocol", "listener"])
 imap_connections = Counter("mox_imap_connection", "Incoming IMAP connections.", ["service"])
-imap_commands = Histogram(
-    "mox_imap_command_duration_seconds", "IMAP commands.", ["cmd", "result"], buckets=_SECONDS
-)
+imap_commands = Histogram("mox_imap_command_duration_seconds", "IMAP commands.", ["cmd", "result"], buckets=_SECONDS)
 smtp_connections = Counter("mox_smtpserver_connection", "Incoming SMTP connections.", ["kind"])
 smtp_commands = Histogram(
     "mox_smtpserver_command_duration_seconds", "SMTP commands.", ["kind", "cmd", "code"], buckets=_SECONDS

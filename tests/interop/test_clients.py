@@ -37,7 +37,10 @@ def test_swaks_delivers_and_curl_reads(mox: MoxProcess) -> None:
 @pytest.mark.parametrize("tls", [[], ["--tls"], ["--tls-on-connect"]], ids=["plain", "starttls", "tls"])
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
 def test_swaks_submits(mox: MoxProcess, tls: list[str], mechanism: str) -> None:
-    if mechanism != "PLAIN" and subprocess.run(["perl", "-MAuthen::SASL::Perl::SCRAM_SHA_256", "-e1"], capture_output=True).returncode:
+    if (
+        mechanism != "PLAIN"
+        and subprocess.run(["perl", "-MAuthen::SASL::Perl::SCRAM_SHA_256", "-e1"], capture_output=True).returncode
+    ):
         pytest.skip("Perl has no SCRAM-SHA-256 here")
     service = "submissions" if tls == ["--tls-on-connect"] else "submission"
     run([
@@ -120,7 +123,8 @@ def test_mbsync_both_ways(mox: MoxProcess, tmp_path: Path) -> None:
     config = mbsync_config(mox, tmp_path)
     curl_imap(mox, "INBOX", "-T", str(_letter(tmp_path, "far letter")))
     run([need("mbsync"), "-c", str(config), "-a"])
-    near = [p for p in (tmp_path / "mail/INBOX").rglob("*") if p.is_file() and ":" in p.name or p.parent.name == "new"]
+    folder = tmp_path / "mail/INBOX"
+    near = [p for p in folder.rglob("*") if (p.is_file() and ":" in p.name) or p.parent.name == "new"]
     assert any(b"far letter" in p.read_bytes() for p in near)
     local = tmp_path / "mail/INBOX/new/1700000000.1.test"
     local.write_bytes(_letter(tmp_path, "near letter").read_bytes().replace(b"\r\n", b"\n"))
@@ -150,5 +154,8 @@ def test_mutt_reads_in_batch_mode(mox: MoxProcess, tmp_path: Path) -> None:
         f'set mbox_type=mbox\nset confirmappend=no\nset confirmcreate=no\nset header_cache=""\n'
         f'push "<copy-message>{saved}<enter><quit>"\n'
     )
-    run([need("mutt"), "-n", "-F", str(muttrc)], env={"TERM": "xterm", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL)
+    # Without a terminal mutt takes its input for a message to send.
+    command = f"{need('mutt')} -n -F {muttrc}"
+    environment = {"TERM": "xterm", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    run([need("script"), "-qec", command, "/dev/null"], env=environment, stdin=subprocess.DEVNULL)
     assert "mutt letter" in saved.read_text()

@@ -63,9 +63,7 @@ def test_two_workers_share_listeners_and_accounts(tmp_path: Path) -> None:
 
 
 def test_stop_command_ends_the_server(mox: MoxProcess) -> None:
-    subprocess.run(
-        mox.command("--config", str(mox.folder / "mox.conf"), "stop"), env=mox.env(), check=True, timeout=30
-    )
+    subprocess.run(mox.command("--config", str(mox.folder / "mox.conf"), "stop"), env=mox.env(), check=True, timeout=30)
     assert mox.process is not None
     assert mox.process.wait(10) == 0
     assert not (mox.folder / "ctl").exists()

@@ -7,8 +7,7 @@ from pathlib import Path
 from mox import __version__
 from mox.config import sconf
 from mox.config.live import Config, ConfigError
-from mox.config.localserve import example_dynamic
-from mox.config.localserve import example_static
+from mox.config.localserve import example_dynamic, example_static
 from mox.config.sconf import SconfError
 
 DEFAULT_LOCALSERVE = Path.home() / ".config" / "mox-localserve"

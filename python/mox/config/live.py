@@ -113,5 +113,7 @@ def _problems(static: Static, dynamic: Dynamic) -> list[str]:
             if domain not in dynamic.Domains:
                 found.append(f"Accounts.{name}.Destinations: domain of {address!r} is not in Domains")
             if seen.setdefault(address.lower(), name) != name:
-                found.append(f"Accounts.{name}.Destinations: {address!r} belongs to account {seen[address.lower()]!r} too")
+                found.append(
+                    f"Accounts.{name}.Destinations: {address!r} belongs to account {seen[address.lower()]!r} too"
+                )
     return found

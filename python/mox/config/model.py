@@ -105,7 +105,9 @@ class Static(Struct):
     PackageLogLevels: Annotated[dict[str, str], "Levels that differ for a package."] = field(default_factory=dict)
     User: Annotated[str, "User to run as after the ports are open."] = "mox"
     AdminPasswordFile: Annotated[str, "File with the bcrypt hash of the admin password."] = ""
-    Limits: Annotated[LimitsSection, "Limits for clients; the defaults are mox's."] = field(default_factory=LimitsSection)
+    Limits: Annotated[LimitsSection, "Limits for clients; the defaults are mox's."] = field(
+        default_factory=LimitsSection
+    )
 
 
 class Destination(Struct):

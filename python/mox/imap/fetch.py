@@ -87,9 +87,7 @@ def _cut(data: bytes, partial: tuple[int, int] | None) -> bytes:
     return data if partial is None else data[partial[0] : partial[0] + partial[1]]
 
 
-def _section(
-    label: str, part: list[int], section: str, fields: list[str], partial: tuple[int, int] | None
-) -> _Item:
+def _section(label: str, part: list[int], section: str, fields: list[str], partial: tuple[int, int] | None) -> _Item:
     by_fields = section.startswith("HEADER.")
     if not part and section.startswith("HEADER"):
         return _top_header(label, section, fields, partial)

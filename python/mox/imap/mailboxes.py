@@ -110,7 +110,11 @@ async def create(session: Session, command: Command) -> str:
         raise NoError(str(err), "ALREADYEXISTS") from err
     await session.own(modseq)
     for mailbox in created:
-        old = f' ("OLDNAME" ({session.name(asked)}))' if session.rev2 and asked.endswith("/") and mailbox.name == name else ""
+        old = (
+            f' ("OLDNAME" ({session.name(asked)}))'
+            if session.rev2 and asked.endswith("/") and mailbox.name == name
+            else ""
+        )
         session.untagged(f'LIST (\\Subscribed) "/" {session.name(mailbox.name)}{old}')
     return ""
 

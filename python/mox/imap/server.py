@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from mox import log, metrics
 from mox._rust import Command
@@ -131,7 +132,7 @@ class Shell:
                 case "error":
                     await self._bad(event)
 
-    async def _next_event(self) -> tuple[object, ...]:
+    async def _next_event(self) -> tuple[Any, ...]:
         session = self._session
         anonymous = session.account is None
         try:
@@ -139,14 +140,14 @@ class Shell:
         except TimeoutError:
             raise CloseError("inactive") from None
 
-    async def _append_message(self, event: tuple[object, ...]) -> None:
+    async def _append_message(self, event: tuple[Any, ...]) -> None:
         try:
             self._append = await messages.append_message(self._session, self._append, event)
         except NoError as err:
             self._append = None
             await self._result(str(event[1]), "APPEND", _failure(err, "append"))
 
-    async def _bad(self, event: tuple[object, ...]) -> None:
+    async def _bad(self, event: tuple[Any, ...]) -> None:
         _, tag, code, text, unknown, fatal = event
         if self._append is not None:
             await messages.discard(self._session, self._append)

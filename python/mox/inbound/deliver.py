@@ -85,9 +85,7 @@ async def _store(
         prepared = await account.prepare(staged, prefix)
     except OSError as err:
         raise DeliveryError("452 4.3.1 cannot store the message now") from err
-    new = account.new_message(
-        prepared, mail_from=str(envelope.sender), rcpt_to=str(path), remote_ip=envelope.remote_ip
-    )
+    new = account.new_message(prepared, mail_from=str(envelope.sender), rcpt_to=str(path), remote_ip=envelope.remote_ip)
 
     def add(tx: Tx) -> None:
         found = mailboxes.find(tx, mailbox)

@@ -92,7 +92,8 @@ class Queue:
         try:
             await deliver(item)
         except TemporaryError as err:
-            await self._engine.write(lambda tx: _retry(tx, item, str(err)))
+            text = str(err)
+            await self._engine.write(lambda tx: _retry(tx, item, text))
         except PermanentError as err:
             _logger.info("message given up", id=item.id, recipient=item.recipient, err=str(err))
             metrics.queue_deliveries.labels("failed").inc()
@@ -100,7 +101,8 @@ class Queue:
         except Exception as err:  # a bug must not stop the queue or lose the message
             metrics.panics.labels("queue").inc()
             _logger.exception("delivery attempt failed", id=item.id)
-            await self._engine.write(lambda tx: _retry(tx, item, repr(err)))
+            text = repr(err)
+            await self._engine.write(lambda tx: _retry(tx, item, text))
         else:
             metrics.queue_deliveries.labels("ok").inc()
             await self._done(item)

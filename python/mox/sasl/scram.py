@@ -75,13 +75,11 @@ def parse_client_first(data: bytes) -> ClientFirst:
         raise SaslError("malformed SCRAM message")
     header = f"{flag},{authzid},".encode()
     binding = flag[2:] if flag.startswith("p=") else flag
-    return ClientFirst(
-        _name(attributes["n"]), _name(authzid[2:]), header, binding, bare.encode(), attributes["r"]
-    )
+    return ClientFirst(_name(attributes["n"]), _name(authzid[2:]), header, binding, bare.encode(), attributes["r"])
 
 
 class ScramServer:
-    """One exchange. `binding` is the tls-exporter value where the connection has one; `plus` the mechanism's variant."""
+    """One exchange. `binding` is the tls-exporter value where there is one; `plus` the mechanism's variant."""
 
     def __init__(self, hash_name: str, plus: bool, binding: bytes | None) -> None:
         self._hash = hash_name

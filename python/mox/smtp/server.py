@@ -80,7 +80,9 @@ class _Lines:
 class Shell:
     """Drives one session."""
 
-    def __init__(self, conn: Connection, ctx: SmtpContext, service: str, listener: Listener, tls: ServerTls | None) -> None:
+    def __init__(
+        self, conn: Connection, ctx: SmtpContext, service: str, listener: Listener, tls: ServerTls | None
+    ) -> None:
         self._conn, self._ctx, self._tls = conn, ctx, tls
         self._lines = _Lines(conn, ctx.stopping)
         self._hang = False

@@ -15,7 +15,15 @@ from mox import log
 from mox._rust import MailboxIndex, StagedMessage, fsync_dir
 from mox.net.bus import Bus
 from mox.store import mailboxes, messages
-from mox.store.changes import Change, Changes, FlagsChanged, MailboxChanged, MessageAdded, MessagesRemoved, SubscriptionChanged
+from mox.store.changes import (
+    Change,
+    Changes,
+    FlagsChanged,
+    MailboxChanged,
+    MessageAdded,
+    MessagesRemoved,
+    SubscriptionChanged,
+)
 from mox.store.engine import Engine, Tx
 from mox.store.types import Mailbox
 
@@ -249,16 +257,28 @@ class Account:
         now = time.time_ns() // 1_000_000
 
         def step(tx: Tx) -> list[int]:
-            tx.run("DELETE FROM reader_position WHERE account_id = ? AND (lease_ms < ? OR process = ?)", tx.account_id, now, _PROCESS)
+            tx.run(
+                "DELETE FROM reader_position WHERE account_id = ? AND (lease_ms < ? OR process = ?)",
+                tx.account_id,
+                now,
+                _PROCESS,
+            )
             if position is not None and not closing:
-                tx.run("INSERT INTO reader_position VALUES (?, ?, ?, ?)", tx.account_id, _PROCESS, position, now + LEASE_MS)
+                tx.run(
+                    "INSERT INTO reader_position VALUES (?, ?, ?, ?)", tx.account_id, _PROCESS, position, now + LEASE_MS
+                )
             row = tx.one("SELECT min(modseq) FROM reader_position WHERE account_id = ?", tx.account_id)
             lowest = row[0] if row is not None and row[0] is not None else _last_modseq(tx)
             return messages.erase(tx, lowest)
 
         if position is None and not closing and not await self._engine.read(_has_erasures):
             return
-        for blob_id in await self._engine.write(step):
+        blobs = await self._engine.write(step)
+        if blobs:
+            await asyncio.get_running_loop().run_in_executor(self._files, self._unlink, blobs)
+
+    def _unlink(self, blobs: list[int]) -> None:
+        for blob_id in blobs:
             Path(self.blob_path(blob_id)).unlink(missing_ok=True)
 
     async def close(self) -> None:

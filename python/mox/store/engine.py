@@ -82,7 +82,7 @@ def connect(path: Path) -> apsw.Connection:
 def migrate(connection: apsw.Connection, package: str) -> int:
     """Bring the schema up to date with the numbered files of `package`; the version it had. Raises
     DatabaseVersionError for one that is newer than this program."""
-    files = sorted(f for f in resources.files(package).iterdir() if f.name.endswith(".sql"))
+    files = sorted((f for f in resources.files(package).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
     with connection:
         version = int(connection.pragma("user_version"))
         if version > len(files):

@@ -12,8 +12,9 @@ _COLUMNS = (
     "id, create_seq, modseq, expunged, name, uidvalidity, uidnext, special_use, keywords, total, deleted, unread, "
     "unseen, size"
 )
+NO_USE = SpecialUse(0)
 INITIAL = (
-    ("Inbox", SpecialUse(0)),
+    ("Inbox", NO_USE),
     ("Archive", SpecialUse.ARCHIVE),
     ("Drafts", SpecialUse.DRAFT),
     ("Junk", SpecialUse.JUNK),
@@ -23,7 +24,8 @@ INITIAL = (
 
 
 def _mailbox(row: tuple[Any, ...]) -> Mailbox:
-    return Mailbox(*row[:3], bool(row[3]), *row[4:7], SpecialUse(row[7]), *row[8:])
+    values = (*row[:3], bool(row[3]), *row[4:7], SpecialUse(row[7]), *row[8:])
+    return Mailbox(*values)
 
 
 def check_name(name: str, allow_inbox: bool = True) -> str:
@@ -92,7 +94,9 @@ def initialize(tx: Tx) -> None:
 
 
 def _counter(tx: Tx, column: str) -> int:
-    row = tx.one(f"UPDATE sync_state SET {column} = {column} + 1 WHERE account_id = ? RETURNING {column}", tx.account_id)
+    row = tx.one(
+        f"UPDATE sync_state SET {column} = {column} + 1 WHERE account_id = ? RETURNING {column}", tx.account_id
+    )
     assert row is not None
     return int(row[0]) - 1
 
@@ -120,19 +124,19 @@ def _insert(tx: Tx, name: str, use: SpecialUse, uidvalidity: int | None = None) 
     )
 
 
-def ensure(tx: Tx, name: str, subscribed: bool, use: SpecialUse = SpecialUse(0)) -> list[Mailbox]:
+def ensure(tx: Tx, name: str, subscribed: bool, use: SpecialUse = NO_USE) -> list[Mailbox]:
     """Create the mailbox and its parents where missing; the created ones, parents first."""
     elements = name.split("/")
     names = ["/".join(elements[: i + 1]) for i in range(len(elements))]
     created = [n for n in names if find(tx, n) is None]
     for missing in created:
-        _insert(tx, missing, use if missing == name else SpecialUse(0))
+        _insert(tx, missing, use if missing == name else NO_USE)
         if subscribed:
             subscribe(tx, missing)
     return [get_by_name(tx, n) for n in created]
 
 
-def create(tx: Tx, name: str, use: SpecialUse = SpecialUse(0)) -> list[Mailbox]:
+def create(tx: Tx, name: str, use: SpecialUse = NO_USE) -> list[Mailbox]:
     """Create a mailbox and missing parents, all subscribed. Raises MailboxExists."""
     if find(tx, name) is not None:
         raise MailboxExists("mailbox already exists")

@@ -175,13 +175,13 @@ def _live(tx: Tx, mailbox_id: int, uids: Sequence[int]) -> list[HotRow]:
         min(wanted),
         max(wanted),
     )
-    return [row for row in rows if row[0] in wanted]  # type: ignore[misc]
+    return [row for row in rows if row[0] in wanted]
 
 
 def hot_rows(tx: Tx, mailbox_id: int) -> list[HotRow]:
     """All live rows of a mailbox, ascending."""
     sql = f"SELECT {HOT} FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
-    return tx.run(sql, tx.account_id, mailbox_id)  # type: ignore[return-value]
+    return tx.run(sql, tx.account_id, mailbox_id)
 
 
 def changed_rows(tx: Tx, modseq: int) -> list[tuple[Any, ...]]:
@@ -273,9 +273,7 @@ def _tombstones(tx: Tx, mailbox_id: int, rows: list[HotRow], erase: bool) -> Non
     )
     _count(tx, mailbox_id, ((r[1], r[4]) for r in rows), -1)
     if erase:
-        tx.many(
-            "INSERT INTO message_erase VALUES (?, ?, ?, ?)", [(tx.account_id, modseq, r[7], r[4]) for r in rows]
-        )
+        tx.many("INSERT INTO message_erase VALUES (?, ?, ?, ?)", [(tx.account_id, modseq, r[7], r[4]) for r in rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,7 +370,12 @@ def erase(tx: Tx, up_to: int) -> list[int]:
             tx.account_id,
             message_id,
         )
-        tx.run("DELETE FROM message_erase WHERE account_id = ? AND modseq = ? AND message_id = ?", tx.account_id, modseq, message_id)
+        tx.run(
+            "DELETE FROM message_erase WHERE account_id = ? AND modseq = ? AND message_id = ?",
+            tx.account_id,
+            modseq,
+            message_id,
+        )
         _use_space(tx, -size, 0)
         if cold is None:
             continue
@@ -395,7 +398,9 @@ def expunge_mailbox(tx: Tx, mailbox_id: int) -> None:
 def recount(tx: Tx) -> list[str]:
     """Differences between kept counts and reality; empty when all is well."""
     problems = []
-    for row in tx.run("SELECT id, name, total, deleted, unread, unseen, size FROM mailbox WHERE account_id = ?", tx.account_id):
+    for row in tx.run(
+        "SELECT id, name, total, deleted, unread, unseen, size FROM mailbox WHERE account_id = ?", tx.account_id
+    ):
         found = tx.one(
             "SELECT count(*) FILTER (WHERE flags & 8 = 0), count(*) FILTER (WHERE flags & 8), "
             "count(*) FILTER (WHERE flags & 9 = 0), count(*) FILTER (WHERE flags & 1 = 0), coalesce(sum(size), 0) "
@@ -414,8 +419,8 @@ def recount(tx: Tx) -> list[str]:
     if usage is None or usage[0] != usage[1]:
         problems.append(f"disk usage is {usage}")
     refs = tx.run(
-        "SELECT b.blob_id, b.refs, count(c.message_id) FROM blob b LEFT JOIN message_cold c USING (account_id, blob_id) "
-        "WHERE b.account_id = ? GROUP BY b.blob_id HAVING b.refs != count(c.message_id)",
+        "SELECT b.blob_id, b.refs, count(c.message_id) FROM blob b LEFT JOIN message_cold c USING (account_id, "
+        "blob_id) WHERE b.account_id = ? GROUP BY b.blob_id HAVING b.refs != count(c.message_id)",
         tx.account_id,
     )
     problems += [f"blob {b}: {have} references, should be {want}" for b, have, want in refs]

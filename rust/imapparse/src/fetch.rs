@@ -35,7 +35,10 @@ fn items(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
     let macros: [(&str, &[&str]); 3] = [
         ("ALL", &["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"]),
         ("FAST", &["FLAGS", "INTERNALDATE", "RFC822.SIZE"]),
-        ("FULL", &["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"]),
+        (
+            "FULL",
+            &["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"],
+        ),
     ];
     for (name, names) in macros {
         if parser.keyword(name) {
@@ -46,13 +49,25 @@ fn items(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
 }
 
 const SIMPLE: [&str; 12] = [
-    "ENVELOPE", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "RFC822.HEADER", "RFC822.TEXT", "RFC822", "BODYSTRUCTURE", "UID",
-    "MODSEQ", "SAVEDATE", "PREVIEW",
+    "ENVELOPE",
+    "FLAGS",
+    "INTERNALDATE",
+    "RFC822.SIZE",
+    "RFC822.HEADER",
+    "RFC822.TEXT",
+    "RFC822",
+    "BODYSTRUCTURE",
+    "UID",
+    "MODSEQ",
+    "SAVEDATE",
+    "PREVIEW",
 ];
 
 fn item(parser: &mut Parser<'_>) -> Parse<Value> {
     let start = parser.at;
-    let word = parser.while_(|b| b.is_ascii_alphanumeric() || b == b'.').to_ascii_uppercase();
+    let word = parser
+        .while_(|b| b.is_ascii_alphanumeric() || b == b'.')
+        .to_ascii_uppercase();
     if parser.peek() == Some(b'[') {
         return match word.as_str() {
             "BODY" => section(parser, "BODY[]", false),
@@ -65,7 +80,13 @@ fn item(parser: &mut Parser<'_>) -> Parse<Value> {
     }
     if word == "PREVIEW" && parser.rest().starts_with(b" (") {
         parser.space()?;
-        parser.list(false, |p| if p.keyword("LAZY") { Ok(()) } else { error("unknown PREVIEW modifier") })?;
+        parser.list(false, |p| {
+            if p.keyword("LAZY") {
+                Ok(())
+            } else {
+                error("unknown PREVIEW modifier")
+            }
+        })?;
     }
     if word == "BODY" || SIMPLE.contains(&word.as_str()) {
         return Ok(simple(&word));
@@ -112,7 +133,13 @@ fn section(parser: &mut Parser<'_>, name: &str, peek: bool) -> Parse<Value> {
         if !numbers.is_empty() {
             parser.expect(b'.')?;
         }
-        let names = ["HEADER.FIELDS.NOT", "HEADER.FIELDS", "HEADER", "TEXT", "MIME"];
+        let names = [
+            "HEADER.FIELDS.NOT",
+            "HEADER.FIELDS",
+            "HEADER",
+            "TEXT",
+            "MIME",
+        ];
         let Some(found) = names.into_iter().find(|word| parser.keyword(word)) else {
             return error(format!("unknown section at offset {}", parser.at));
         };
@@ -123,7 +150,10 @@ fn section(parser: &mut Parser<'_>, name: &str, peek: bool) -> Parse<Value> {
         if kind.starts_with("HEADER.FIELDS") {
             parser.space()?;
             fields = parser.list(false, Parser::astring)?;
-            if fields.iter().any(|f| f.is_empty() || !f.bytes().all(|b| b.is_ascii_graphic() && b != b':')) {
+            if fields
+                .iter()
+                .any(|f| f.is_empty() || !f.bytes().all(|b| b.is_ascii_graphic() && b != b':'))
+            {
                 return error("bad header field name");
             }
         }
@@ -140,21 +170,37 @@ fn section(parser: &mut Parser<'_>, name: &str, peek: bool) -> Parse<Value> {
     }
     let range = partial(parser)?;
     let suffix = range.map_or(String::new(), |(offset, _)| format!("<{offset}>"));
-    Ok(built(name, format!("BODY[{inner}]{suffix}"), peek, &numbers, kind, fields, range))
+    Ok(built(
+        name,
+        format!("BODY[{inner}]{suffix}"),
+        peek,
+        &numbers,
+        kind,
+        fields,
+        range,
+    ))
 }
 
 fn binary(parser: &mut Parser<'_>, name: &str, peek: bool) -> Parse<Value> {
     parser.expect(b'[')?;
     let numbers = part(parser)?;
     parser.expect(b']')?;
-    let range = if name == "BINARY[]" { partial(parser)? } else { None };
+    let range = if name == "BINARY[]" {
+        partial(parser)?
+    } else {
+        None
+    };
     let suffix = range.map_or(String::new(), |(offset, _)| format!("<{offset}>"));
     let label = format!("{}[{}]{suffix}", &name[..name.len() - 2], dotted(&numbers));
     Ok(built(name, label, peek, &numbers, "", Vec::new(), range))
 }
 
 fn dotted(numbers: &[u32]) -> String {
-    numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(".")
+    numbers
+        .iter()
+        .map(u32::to_string)
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 /// An atom where it is one, else quoted.
@@ -195,7 +241,9 @@ mod tests {
 
     fn labels(line: &str) -> Option<Vec<String>> {
         let command = parse_command(line.as_bytes(), false).ok()?;
-        let Value::List(items) = &command.args[1] else { return None };
+        let Value::List(items) = &command.args[1] else {
+            return None;
+        };
         let label = |item: &Value| match item {
             Value::Tuple(fields) => match (fields.first(), fields.get(1)) {
                 (_, Some(Value::Str(label))) | (Some(Value::Str(label)), None) => label.clone(),
@@ -215,7 +263,10 @@ mod tests {
             ("body[]", "BODY[]"),
             ("body.peek[1.2.header]<0.5>", "BODY[1.2.HEADER]<0>"),
             ("body[header.fields (Date \"x y\")]", ""),
-            ("(uid body[header.fields.not (Date From)])", "UID,BODY[HEADER.FIELDS.NOT (Date From)]"),
+            (
+                "(uid body[header.fields.not (Date From)])",
+                "UID,BODY[HEADER.FIELDS.NOT (Date From)]",
+            ),
             ("binary.size[1]", "BINARY.SIZE[1]"),
             ("binary[]<1.2>", "BINARY[]<1>"),
             ("(preview (lazy) flags)", "PREVIEW,FLAGS"),
@@ -227,7 +278,9 @@ mod tests {
             ("()", ""),
             ("(all)", ""),
         ] {
-            let found = labels(&format!("a fetch 1:* {text}")).unwrap_or_default().join(",");
+            let found = labels(&format!("a fetch 1:* {text}"))
+                .unwrap_or_default()
+                .join(",");
             assert_eq!(found, expected, "{text}");
         }
         assert!(labels("a uid fetch 1 flags (changedsince 5)").is_some());

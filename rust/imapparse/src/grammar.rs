@@ -7,12 +7,16 @@ use crate::{fetch, search};
 /// The arguments that follow the command word `name`, with the space before them.
 pub(crate) fn arguments(parser: &mut Parser<'_>, name: &str) -> Parse<Vec<Value>> {
     match name {
-        "CAPABILITY" | "NOOP" | "LOGOUT" | "STARTTLS" | "NAMESPACE" | "IDLE" | "CHECK" | "CLOSE" | "UNSELECT"
-        | "EXPUNGE" => return Ok(Vec::new()),
+        "CAPABILITY" | "NOOP" | "LOGOUT" | "STARTTLS" | "NAMESPACE" | "IDLE" | "CHECK"
+        | "CLOSE" | "UNSELECT" | "EXPUNGE" => return Ok(Vec::new()),
         _ => {}
     }
     let Some(rule) = rule(name) else {
-        return Err(ParseError { code: "", text: "unknown command".into(), unknown: true });
+        return Err(ParseError {
+            code: "",
+            text: "unknown command".into(),
+            unknown: true,
+        });
     };
     parser.space()?;
     rule(parser)
@@ -100,7 +104,11 @@ fn select(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
     if parser.take(b' ') {
         params = parser.list(false, |p| {
             let name = p.atom()?.to_ascii_uppercase();
-            if name == "CONDSTORE" { Ok(Value::Str(name)) } else { error(format!("unknown parameter {name}")) }
+            if name == "CONDSTORE" {
+                Ok(Value::Str(name))
+            } else {
+                error(format!("unknown parameter {name}"))
+            }
         })?;
         if params.len() > 1 {
             return error("duplicate parameter");
@@ -144,14 +152,26 @@ fn lsub(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
 }
 
 const STATUS_ITEMS: [&str; 10] = [
-    "MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "RECENT", "APPENDLIMIT", "HIGHESTMODSEQ",
+    "MESSAGES",
+    "UIDNEXT",
+    "UIDVALIDITY",
+    "UNSEEN",
+    "DELETED",
+    "SIZE",
+    "RECENT",
+    "APPENDLIMIT",
+    "HIGHESTMODSEQ",
     "DELETED-STORAGE",
 ];
 
 fn status_items(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
     parser.list(false, |p| {
         let name = p.atom()?.to_ascii_uppercase();
-        if STATUS_ITEMS.contains(&name.as_str()) { Ok(Value::Str(name)) } else { error(format!("unknown item {name}")) }
+        if STATUS_ITEMS.contains(&name.as_str()) {
+            Ok(Value::Str(name))
+        } else {
+            error(format!("unknown item {name}"))
+        }
     })
 }
 
@@ -170,11 +190,18 @@ fn list(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
         extended = true;
         selection = parser.list(true, |p| {
             let name = p.atom()?.to_ascii_uppercase();
-            let known = ["SUBSCRIBED", "RECURSIVEMATCH", "REMOTE", "SPECIAL-USE"].contains(&name.as_str());
-            if known { Ok(name) } else { error(format!("unknown selection option {name}")) }
+            let known =
+                ["SUBSCRIBED", "RECURSIVEMATCH", "REMOTE", "SPECIAL-USE"].contains(&name.as_str());
+            if known {
+                Ok(name)
+            } else {
+                error(format!("unknown selection option {name}"))
+            }
         })?;
         parser.space()?;
-        let base = selection.iter().any(|n| n == "SUBSCRIBED" || n == "SPECIAL-USE");
+        let base = selection
+            .iter()
+            .any(|n| n == "SUBSCRIBED" || n == "SPECIAL-USE");
         if selection.iter().any(|n| n == "RECURSIVEMATCH") && !base {
             return error("RECURSIVEMATCH needs another selection option");
         }
@@ -197,7 +224,13 @@ fn list(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
         returns = parser.list(true, return_option)?;
     }
     let selection = selection.into_iter().map(Value::Str).collect();
-    Ok(vec![Value::Bool(extended), Value::List(selection), reference, Value::List(patterns), Value::List(returns)])
+    Ok(vec![
+        Value::Bool(extended),
+        Value::List(selection),
+        reference,
+        Value::List(patterns),
+        Value::List(returns),
+    ])
 }
 
 fn return_option(parser: &mut Parser<'_>) -> Parse<Value> {
@@ -238,7 +271,9 @@ fn store(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
     if !parser.keyword("FLAGS.SILENT") && !parser.keyword("FLAGS") {
         return error("expected FLAGS");
     }
-    let silent = parser.data[..parser.at].to_ascii_uppercase().ends_with(b".SILENT");
+    let silent = parser.data[..parser.at]
+        .to_ascii_uppercase()
+        .ends_with(b".SILENT");
     parser.space()?;
     let flags = if parser.peek() == Some(b'(') {
         parser.flag_list()?
@@ -249,7 +284,13 @@ fn store(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
         }
         Value::List(flags)
     };
-    Ok(vec![set, unchanged, Value::str(mode), Value::Bool(silent), flags])
+    Ok(vec![
+        set,
+        unchanged,
+        Value::str(mode),
+        Value::Bool(silent),
+        flags,
+    ])
 }
 
 /// `[set, mailbox]`
@@ -277,18 +318,41 @@ mod tests {
             ("a noop ", "error false leftover data at offset 6"),
             ("a bogus x", "error true unknown command"),
             ("a login x \"y z\"", r#"LOGIN [Str("x"), Str("y z")]"#),
-            ("a select inbox (condstore)", r#"SELECT [Str("inbox"), List([Str("CONDSTORE")])]"#),
-            ("a create x (use (\\Sent))", r#"CREATE [Str("x"), List([Str("\\sent")])]"#),
-            ("a authenticate plain =", r#"AUTHENTICATE [Str("PLAIN"), Str("=")]"#),
+            (
+                "a select inbox (condstore)",
+                r#"SELECT [Str("inbox"), List([Str("CONDSTORE")])]"#,
+            ),
+            (
+                "a create x (use (\\Sent))",
+                r#"CREATE [Str("x"), List([Str("\\sent")])]"#,
+            ),
+            (
+                "a authenticate plain =",
+                r#"AUTHENTICATE [Str("PLAIN"), Str("=")]"#,
+            ),
             ("a id nil", "ID [Nil]"),
-            ("a status x (messages)", r#"STATUS [Str("x"), List([Str("MESSAGES")])]"#),
+            (
+                "a status x (messages)",
+                r#"STATUS [Str("x"), List([Str("MESSAGES")])]"#,
+            ),
         ] {
             assert_eq!(shown(line), expected, "{line}");
         }
-        for bad in ["a id (\"a\" nil \"A\" nil)", "a list (recursivematch remote) \"\" *", "a status x ()", "a select x ()"] {
+        for bad in [
+            "a id (\"a\" nil \"A\" nil)",
+            "a list (recursivematch remote) \"\" *",
+            "a status x ()",
+            "a select x ()",
+        ] {
             assert!(shown(bad).starts_with("error false"), "{bad}");
         }
-        assert!(shown("a store 1 (unchangedsince 5) -flags.silent (\\Seen x)").contains(r#"Str("-"), Bool(true)"#));
-        assert!(shown("a list () \"\" (a b) return (status (messages) children)").starts_with("LIST [Bool(true)"));
+        assert!(
+            shown("a store 1 (unchangedsince 5) -flags.silent (\\Seen x)")
+                .contains(r#"Str("-"), Bool(true)"#)
+        );
+        assert!(
+            shown("a list () \"\" (a b) return (status (messages) children)")
+                .starts_with("LIST [Bool(true)")
+        );
     }
 }

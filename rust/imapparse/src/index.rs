@@ -184,25 +184,38 @@ impl MailboxIndex {
     }
 
     fn keywords_of(&self, row: &Packed) -> &str {
-        self.keyword_sets.get(row.keywords as usize).map_or("", String::as_str)
+        self.keyword_sets
+            .get(row.keywords as usize)
+            .map_or("", String::as_str)
     }
 
     /// The first message without `\Seen`.
     #[must_use]
     pub fn first_unseen(&self) -> Option<u32> {
-        self.rows.iter().find(|r| r.live && r.flags & 1 == 0).map(|r| r.uid)
+        self.rows
+            .iter()
+            .find(|r| r.live && r.flags & 1 == 0)
+            .map(|r| r.uid)
     }
 
     /// FETCH responses for ascending `uids` of the view; UIDs that the index does not know are left out.
     #[must_use]
-    pub fn render(&self, view: &SessionView, uids: &[u32], items: &[HotItem], uid_only: bool) -> Vec<u8> {
+    pub fn render(
+        &self,
+        view: &SessionView,
+        uids: &[u32],
+        items: &[HotItem],
+        uid_only: bool,
+    ) -> Vec<u8> {
         let mut out = Vec::with_capacity(uids.len() * 48);
         let (mut row_at, mut seq_at) = (0, 0);
         for &uid in uids {
             // Both lists ascend: step where it is next, search where it is not.
             row_at = advance(&self.rows, row_at, uid, |r| r.uid);
             seq_at = advance(view.uids(), seq_at, uid, |u| *u);
-            let (Some(row), Some(&seen)) = (self.rows.get(row_at), view.uids().get(seq_at)) else { continue };
+            let (Some(row), Some(&seen)) = (self.rows.get(row_at), view.uids().get(seq_at)) else {
+                continue;
+            };
             if row.uid != uid || seen != uid {
                 continue;
             }
@@ -268,7 +281,9 @@ impl MailboxIndex {
         let mut row_at = 0;
         for (at, &uid) in view.uids().iter().enumerate() {
             row_at = advance(&self.rows, row_at, uid, |r| r.uid);
-            let Some(row) = self.rows.get(row_at).filter(|r| r.uid == uid) else { continue };
+            let Some(row) = self.rows.get(row_at).filter(|r| r.uid == uid) else {
+                continue;
+            };
             if plan.matches(row, at as u32 + 1) {
                 out.push(uid);
             }
@@ -384,8 +399,16 @@ mod tests {
             String::from_utf8(text).unwrap(),
             "* 1 FETCH (UID 3 FLAGS (\\Seen a b) MODSEQ (13))\r\n* 3 FETCH (UID 7 FLAGS () MODSEQ (17))\r\n"
         );
-        let text = index.render(&view, &[5], &[HotItem::Uid, HotItem::Size, HotItem::SaveDate], true);
-        assert_eq!(String::from_utf8(text).unwrap(), "* 5 UIDFETCH (UID 5 RFC822.SIZE 500 SAVEDATE NIL)\r\n");
+        let text = index.render(
+            &view,
+            &[5],
+            &[HotItem::Uid, HotItem::Size, HotItem::SaveDate],
+            true,
+        );
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "* 5 UIDFETCH (UID 5 RFC822.SIZE 500 SAVEDATE NIL)\r\n"
+        );
         assert_eq!(index.live_uids(), [3, 5]);
         assert_eq!(index.first_unseen(), Some(5));
         index.purge();
@@ -400,9 +423,15 @@ mod tests {
         let set = |text| SequenceSet::parse(text).unwrap();
         assert_eq!(index.search(&view, &SearchKey::Seq(set("1,*"))), [2, 40]);
         assert_eq!(index.search(&view, &SearchKey::Uid(set("39:*"))), [40]);
-        let key = SearchKey::And(vec![SearchKey::Keyword("y".into()), SearchKey::Not(Box::new(SearchKey::Flag(1)))]);
+        let key = SearchKey::And(vec![
+            SearchKey::Keyword("y".into()),
+            SearchKey::Not(Box::new(SearchKey::Flag(1))),
+        ]);
         assert_eq!(index.search(&view, &key), [12, 24, 36]);
-        let key = SearchKey::Or(Box::new(SearchKey::In(vec![4, 5])), Box::new(SearchKey::Larger(3900)));
+        let key = SearchKey::Or(
+            Box::new(SearchKey::In(vec![4, 5])),
+            Box::new(SearchKey::Larger(3900)),
+        );
         assert_eq!(index.search(&view, &key), [4, 40]);
     }
 

@@ -18,7 +18,11 @@ pub struct ParseError {
 pub(crate) type Parse<T> = Result<T, ParseError>;
 
 pub(crate) fn error<T>(text: impl Into<String>) -> Parse<T> {
-    Err(ParseError { code: "", text: text.into(), unknown: false })
+    Err(ParseError {
+        code: "",
+        text: text.into(),
+        unknown: false,
+    })
 }
 
 /// A number that `Parser::number` has read: below 2^63.
@@ -46,7 +50,12 @@ pub(crate) fn tag_of(data: &[u8]) -> String {
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(data: &'a [u8], utf8: bool) -> Self {
-        Self { data, at: 0, utf8, depth: 0 }
+        Self {
+            data,
+            at: 0,
+            utf8,
+            depth: 0,
+        }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -67,7 +76,11 @@ impl<'a> Parser<'a> {
         if self.take(byte) {
             return Ok(());
         }
-        error(format!("expected {:?} at offset {}", char::from(byte), self.at))
+        error(format!(
+            "expected {:?} at offset {}",
+            char::from(byte),
+            self.at
+        ))
     }
 
     pub(crate) fn space(&mut self) -> Parse<()> {
@@ -81,7 +94,6 @@ impl<'a> Parser<'a> {
         error(format!("leftover data at offset {}", self.at))
     }
 
-
     pub(crate) fn while_(&mut self, accept: impl Fn(u8) -> bool) -> &'a str {
         let start = self.at;
         while self.peek().is_some_and(&accept) {
@@ -92,9 +104,14 @@ impl<'a> Parser<'a> {
 
     /// The word in any case; a longer word is another word.
     pub(crate) fn keyword(&mut self, word: &str) -> bool {
-        let Some(found) = self.rest().get(..word.len()) else { return false };
+        let Some(found) = self.rest().get(..word.len()) else {
+            return false;
+        };
         let ends = word.ends_with(|c: char| !c.is_ascii_alphanumeric())
-            || !self.rest().get(word.len()).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'=' | b'.'));
+            || !self
+                .rest()
+                .get(word.len())
+                .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'=' | b'.'));
         if ends && found.eq_ignore_ascii_case(word.as_bytes()) {
             self.at += word.len();
             return true;
@@ -104,7 +121,9 @@ impl<'a> Parser<'a> {
 
     /// `tag = 1*<any ASTRING-CHAR except "+">`
     pub(crate) fn tag(&mut self) -> Parse<String> {
-        let tag = self.while_(|b| (is_atom(b) || b == b']') && b != b'+').to_owned();
+        let tag = self
+            .while_(|b| (is_atom(b) || b == b']') && b != b'+')
+            .to_owned();
         if tag.is_empty() || tag.len() > 100 || self.peek() != Some(b' ') {
             return error("missing tag");
         }
@@ -139,7 +158,9 @@ impl<'a> Parser<'a> {
         self.expect(b'}')?;
         self.expect(b'\r')?;
         self.expect(b'\n')?;
-        let Some(data) = self.rest().get(..size) else { return error("literal is cut off") };
+        let Some(data) = self.rest().get(..size) else {
+            return error("literal is cut off");
+        };
         self.at += size;
         Ok(data)
     }
@@ -148,7 +169,9 @@ impl<'a> Parser<'a> {
         self.expect(b'"')?;
         let mut out = Vec::new();
         loop {
-            let Some(byte) = self.peek() else { return error("quoted string without end") };
+            let Some(byte) = self.peek() else {
+                return error("quoted string without end");
+            };
             self.at += 1;
             match byte {
                 b'"' => return Ok(out),
@@ -174,7 +197,8 @@ impl<'a> Parser<'a> {
     }
 
     pub(crate) fn string(&mut self) -> Parse<String> {
-        self.string_bytes().map(|b| String::from_utf8_lossy(&b).into_owned())
+        self.string_bytes()
+            .map(|b| String::from_utf8_lossy(&b).into_owned())
     }
 
     pub(crate) fn astring_bytes(&mut self) -> Parse<Vec<u8>> {
@@ -189,7 +213,8 @@ impl<'a> Parser<'a> {
     }
 
     pub(crate) fn astring(&mut self) -> Parse<String> {
-        self.astring_bytes().map(|b| String::from_utf8_lossy(&b).into_owned())
+        self.astring_bytes()
+            .map(|b| String::from_utf8_lossy(&b).into_owned())
     }
 
     pub(crate) fn nstring(&mut self) -> Parse<Option<String>> {
@@ -229,11 +254,19 @@ impl<'a> Parser<'a> {
     }
 
     /// `( item item ... )`, empty only where allowed.
-    pub(crate) fn list<T>(&mut self, allow_empty: bool, mut item: impl FnMut(&mut Self) -> Parse<T>) -> Parse<Vec<T>> {
+    pub(crate) fn list<T>(
+        &mut self,
+        allow_empty: bool,
+        mut item: impl FnMut(&mut Self) -> Parse<T>,
+    ) -> Parse<Vec<T>> {
         self.expect(b'(')?;
         let mut out = Vec::new();
         if self.take(b')') {
-            return if allow_empty { Ok(out) } else { error("empty list") };
+            return if allow_empty {
+                Ok(out)
+            } else {
+                error("empty list")
+            };
         }
         loop {
             out.push(item(self)?);
@@ -282,12 +315,18 @@ fn parse_date(text: &str) -> Option<i64> {
     let mut pieces = text.trim_start().split('-');
     let (day, month, year) = (pieces.next()?, pieces.next()?, pieces.next()?);
     let digits = |s: &str, len: std::ops::RangeInclusive<usize>| {
-        (len.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse::<i64>().ok()).flatten()
+        (len.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| s.parse::<i64>().ok())
+            .flatten()
     };
     if pieces.next().is_some() {
         return None;
     }
-    crate::render::day_number(digits(year, 4..=4)?, crate::render::month_number(month)?, digits(day, 1..=2)?)
+    crate::render::day_number(
+        digits(year, 4..=4)?,
+        crate::render::month_number(month)?,
+        digits(day, 1..=2)?,
+    )
 }
 
 /// `_2-Jan-2006 15:04:05 +0100`: milliseconds since 1970.
@@ -295,9 +334,17 @@ fn parse_date_time(text: &str) -> Option<i64> {
     let text = text.trim_start();
     let mut words = text.split(' ');
     let (date, time, zone) = (words.next()?, words.next()?, words.next()?);
-    let two = |s: &str| (s.len() == 2 && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse::<i64>().ok()).flatten();
+    let two = |s: &str| {
+        (s.len() == 2 && s.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| s.parse::<i64>().ok())
+            .flatten()
+    };
     let mut parts = time.split(':');
-    let (hour, minute, second) = (two(parts.next()?)?, two(parts.next()?)?, two(parts.next()?)?);
+    let (hour, minute, second) = (
+        two(parts.next()?)?,
+        two(parts.next()?)?,
+        two(parts.next()?)?,
+    );
     if words.next().is_some() || parts.next().is_some() || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
@@ -319,10 +366,17 @@ pub(crate) fn parse_command(data: &[u8], utf8: bool) -> Parse<Command> {
     let mut parser = Parser::new(data, utf8);
     let tag = parser.tag()?;
     parser.space()?;
-    let mut name = parser.while_(|b| b.is_ascii_alphabetic()).to_ascii_uppercase();
+    let mut name = parser
+        .while_(|b| b.is_ascii_alphabetic())
+        .to_ascii_uppercase();
     if name == "UID" {
         parser.space()?;
-        name = format!("UID {}", parser.while_(|b| b.is_ascii_alphabetic()).to_ascii_uppercase());
+        name = format!(
+            "UID {}",
+            parser
+                .while_(|b| b.is_ascii_alphabetic())
+                .to_ascii_uppercase()
+        );
     }
     let args = crate::grammar::arguments(&mut parser, &name)?;
     parser.end()?;
@@ -336,8 +390,16 @@ mod tests {
     #[test]
     fn date_times() {
         assert_eq!(parse_date_time(" 1-Jan-1970 01:00:00 +0100"), Some(0));
-        assert_eq!(parse_date_time("29-Feb-2024 12:34:56 +0000"), Some(1_709_210_096_000));
-        for bad in ["32-Jan-1970 01:00:00 +0000", "1-Jan-1970 25:00:00 +0000", "1-Jan-1970 01:00:00", "x"] {
+        assert_eq!(
+            parse_date_time("29-Feb-2024 12:34:56 +0000"),
+            Some(1_709_210_096_000)
+        );
+        for bad in [
+            "32-Jan-1970 01:00:00 +0000",
+            "1-Jan-1970 25:00:00 +0000",
+            "1-Jan-1970 01:00:00",
+            "x",
+        ] {
             assert_eq!(parse_date_time(bad), None, "{bad}");
         }
         assert_eq!(parse_date("1-Feb-1970"), Some(31));

@@ -18,7 +18,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line: 16 * 1024, literal: 100 * 1024, literals_total: 1_024_000, literals: 1000 }
+        Self {
+            line: 16 * 1024,
+            literal: 100 * 1024,
+            literals_total: 1_024_000,
+            literals: 1000,
+        }
     }
 }
 
@@ -67,9 +72,14 @@ enum State {
     /// Octets that are missing of a literal inside a command.
     Literal(u64),
     /// A message literal is being taken; what closes it (`)` for `UTF8 (~{n})`).
-    Message { remaining: u64, closing: bool },
+    Message {
+        remaining: u64,
+        closing: bool,
+    },
     /// After a message: the next one, or the end of APPEND.
-    AfterMessage { closing: bool },
+    AfterMessage {
+        closing: bool,
+    },
     /// After a fatal error nothing more is read.
     Dead,
 }
@@ -153,10 +163,22 @@ impl CommandReader {
 
     /// Up to `max` octets of the message literal that are here.
     pub fn take_literal(&mut self, max: usize) -> Vec<u8> {
-        let State::Message { remaining, closing } = self.state else { return Vec::new() };
-        let count = usize::try_from(remaining).unwrap_or(usize::MAX).min(max).min(self.buffered());
+        let State::Message { remaining, closing } = self.state else {
+            return Vec::new();
+        };
+        let count = usize::try_from(remaining)
+            .unwrap_or(usize::MAX)
+            .min(max)
+            .min(self.buffered());
         let left = remaining - count as u64;
-        self.state = if left == 0 { State::AfterMessage { closing } } else { State::Message { remaining: left, closing } };
+        self.state = if left == 0 {
+            State::AfterMessage { closing }
+        } else {
+            State::Message {
+                remaining: left,
+                closing,
+            }
+        };
         self.take(count).to_vec()
     }
 
@@ -167,7 +189,9 @@ impl CommandReader {
             match self.state {
                 State::Dead | State::Message { .. } => return None,
                 State::Literal(remaining) => {
-                    let count = usize::try_from(remaining).unwrap_or(usize::MAX).min(self.buffered());
+                    let count = usize::try_from(remaining)
+                        .unwrap_or(usize::MAX)
+                        .min(self.buffered());
                     let data = self.take(count).to_vec();
                     self.command.extend_from_slice(&data);
                     if (count as u64) < remaining {
@@ -200,8 +224,16 @@ impl CommandReader {
         let length = found.map_or(waiting.len(), |at| at + 1);
         if length > self.limits.line {
             self.state = State::Dead;
-            let error = ParseError { code: "", text: "line too long".into(), unknown: false };
-            return Err(Event::Error { tag: "*".into(), error, fatal: true });
+            let error = ParseError {
+                code: "",
+                text: "line too long".into(),
+                unknown: false,
+            };
+            return Err(Event::Error {
+                tag: "*".into(),
+                error,
+                fatal: true,
+            });
         }
         if found.is_none() {
             self.scanned = length;
@@ -225,7 +257,11 @@ impl CommandReader {
             let data = self.reset();
             return Some(match parse_command(&data, self.utf8) {
                 Ok(command) => Event::Command(command),
-                Err(error) => Event::Error { tag: tag_of(&data), error, fatal: false },
+                Err(error) => Event::Error {
+                    tag: tag_of(&data),
+                    error,
+                    fatal: false,
+                },
             });
         };
         if let Some(head) = append_head(&self.command, self.utf8) {
@@ -245,8 +281,16 @@ impl CommandReader {
             if !marker.sync {
                 self.state = State::Dead;
             }
-            let error = ParseError { code: "TOOBIG", text: "literal too big".into(), unknown: false };
-            return Some(Event::Error { tag: tag_of(&data), error, fatal: !marker.sync });
+            let error = ParseError {
+                code: "TOOBIG",
+                text: "literal too big".into(),
+                unknown: false,
+            };
+            return Some(Event::Error {
+                tag: tag_of(&data),
+                error,
+                fatal: !marker.sync,
+            });
         }
         self.command.extend_from_slice(b"\r\n");
         self.state = State::Literal(marker.size);
@@ -265,7 +309,10 @@ impl CommandReader {
     }
 
     fn message(&mut self, head: Head, marker: &Marker) -> Event {
-        self.state = State::Message { remaining: marker.size, closing: head.utf8 };
+        self.state = State::Message {
+            remaining: marker.size,
+            closing: head.utf8,
+        };
         if marker.size == 0 {
             self.state = State::AfterMessage { closing: head.utf8 };
         }
@@ -285,27 +332,45 @@ impl CommandReader {
             // The octets of the literal are on their way and would be read as commands.
             self.state = State::Dead;
         }
-        Event::Error { tag, error, fatal: !sync }
+        Event::Error {
+            tag,
+            error,
+            fatal: !sync,
+        }
     }
 
     fn after_message(&mut self, closing: bool, line: &[u8]) -> Option<Event> {
         self.command.clear();
         let (tag, mailbox) = self.append.clone().unwrap_or_default();
-        let failed = |text: &str| ParseError { code: "", text: text.into(), unknown: false };
-        let rest = if closing { line.strip_prefix(b")") } else { Some(line) };
+        let failed = |text: &str| ParseError {
+            code: "",
+            text: text.into(),
+            unknown: false,
+        };
+        let rest = if closing {
+            line.strip_prefix(b")")
+        } else {
+            Some(line)
+        };
         let Some(rest) = rest else {
             let sync = marker(line).is_none_or(|m| m.sync);
             return Some(self.bad_append(tag, failed("expected ) after message"), sync));
         };
         if rest.is_empty() {
             self.reset();
-            return Some(Event::Command(Command { tag, name: "APPEND".into(), args: Vec::new() }));
+            return Some(Event::Command(Command {
+                tag,
+                name: "APPEND".into(),
+                args: Vec::new(),
+            }));
         }
         let Some(marker) = marker(rest) else {
             return Some(self.bad_append(tag, failed("expected a message literal"), true));
         };
         let mut parser = Parser::new(rest, self.utf8);
-        let head = parser.space().and_then(|()| append_message(&mut parser, tag.clone(), mailbox));
+        let head = parser
+            .space()
+            .and_then(|()| append_message(&mut parser, tag.clone(), mailbox));
         Some(match head {
             Ok(head) => self.message(head, &marker),
             Err(error) => self.bad_append(tag, error, marker.sync),
@@ -336,9 +401,13 @@ fn marker(line: &[u8]) -> Option<Marker> {
     let inner = line.strip_suffix(b"}")?;
     let open = memchr::memrchr(b'{', inner)?;
     let digits = &inner[open + 1..];
-    let (digits, sync) = digits.strip_suffix(b"+").map_or((digits, true), |d| (d, false));
+    let (digits, sync) = digits
+        .strip_suffix(b"+")
+        .map_or((digits, true), |d| (d, false));
     let plain = !digits.is_empty() && digits.len() <= 19 && digits.iter().all(u8::is_ascii_digit);
-    let size = plain.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()?;
+    let size = plain
+        .then(|| std::str::from_utf8(digits).ok()?.parse().ok())
+        .flatten()?;
     Some(Marker { size, sync })
 }
 
@@ -379,7 +448,11 @@ fn append_head(data: &[u8], utf8: bool) -> Option<Result<Head, ParseError>> {
 }
 
 /// `[flag-list SP] [date-time SP] ( literal / literal8 / "UTF8" SP "(" literal8 ")" )`, up to the literal.
-fn append_message(parser: &mut Parser<'_>, tag: String, mailbox: String) -> Result<Head, ParseError> {
+fn append_message(
+    parser: &mut Parser<'_>,
+    tag: String,
+    mailbox: String,
+) -> Result<Head, ParseError> {
     let mut flags = Vec::new();
     if parser.peek() == Some(b'(') {
         if let Value::List(list) = parser.flag_list()? {
@@ -405,7 +478,13 @@ fn append_message(parser: &mut Parser<'_>, tag: String, mailbox: String) -> Resu
     if rest.first() != Some(&b'{') || memchr::memchr(b'}', rest) != Some(rest.len() - 1) {
         return crate::parser::error("expected a message literal");
     }
-    Ok(Head { tag, mailbox, flags, date_ms, utf8 })
+    Ok(Head {
+        tag,
+        mailbox,
+        flags,
+        date_ms,
+        utf8,
+    })
 }
 
 #[cfg(test)]
@@ -414,7 +493,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn events(input: &[u8], chunk: usize) -> Vec<String> {
-        let mut reader = CommandReader::new(Limits { line: 200, ..Limits::default() });
+        let mut reader = CommandReader::new(Limits {
+            line: 200,
+            ..Limits::default()
+        });
         let mut out = Vec::new();
         let mut message: Vec<u8> = Vec::new();
         for piece in input.chunks(chunk) {
@@ -423,12 +505,20 @@ mod tests {
                 message.extend(reader.take_literal(usize::MAX));
                 let Some(event) = reader.next() else { break };
                 if !message.is_empty() {
-                    out.push(format!("message {:?}", String::from_utf8_lossy(&std::mem::take(&mut message))));
+                    out.push(format!(
+                        "message {:?}",
+                        String::from_utf8_lossy(&std::mem::take(&mut message))
+                    ));
                 }
                 out.push(match event {
                     Event::Command(c) => format!("{} {} {:?}", c.tag, c.name, c.args),
-                    Event::Append(a) => format!("append {} {:?} {:?} {}", a.mailbox, a.flags, a.date_ms, a.size),
-                    Event::Error { tag, error, fatal } => format!("error {tag} {} {} {fatal}", error.code, error.text),
+                    Event::Append(a) => format!(
+                        "append {} {:?} {:?} {}",
+                        a.mailbox, a.flags, a.date_ms, a.size
+                    ),
+                    Event::Error { tag, error, fatal } => {
+                        format!("error {tag} {} {} {fatal}", error.code, error.text)
+                    }
                     Event::Continue => "continue".into(),
                     Event::Line(line) => format!("line {line:?}"),
                 });
@@ -445,23 +535,53 @@ mod tests {
                 "a LOGIN {1}\r\nu \"p\\\"\"\r\n",
                 &["continue", "a LOGIN [Str(\"u\"), Str(\"p\\\"\")]"],
             ),
-            ("a LOGIN {1+}\r\nu {2+}\r\npq\r\n", &["a LOGIN [Str(\"u\"), Str(\"pq\")]"]),
+            (
+                "a LOGIN {1+}\r\nu {2+}\r\npq\r\n",
+                &["a LOGIN [Str(\"u\"), Str(\"pq\")]"],
+            ),
             (
                 "a APPEND x (\\Seen) {3+}\r\nabc\r\nb NOOP\r\n",
-                &["append x [Str(\"\\\\seen\")] None 3", "message \"abc\"", "a APPEND []", "b NOOP []"],
+                &[
+                    "append x [Str(\"\\\\seen\")] None 3",
+                    "message \"abc\"",
+                    "a APPEND []",
+                    "b NOOP []",
+                ],
             ),
             (
                 "a APPEND {1+}\r\nx {1+}\r\na {2}\r\nbc\r\n",
-                &["append x [] None 1", "message \"a\"", "append x [] None 2", "message \"bc\"", "a APPEND []"],
+                &[
+                    "append x [] None 1",
+                    "message \"a\"",
+                    "append x [] None 2",
+                    "message \"bc\"",
+                    "a APPEND []",
+                ],
             ),
-            ("a APPEND x UTF8 (~{1+}\r\na)\r\n", &["append x [] None 1", "message \"a\"", "a APPEND []"]),
-            ("a LOGIN {999999}\r\nb NOOP\r\n", &["error a TOOBIG literal too big false", "b NOOP []"]),
-            ("a LOGIN {999999+}\r\nb NOOP\r\n", &["error a TOOBIG literal too big true"]),
-            ("a APPEND x (bad\\) {3}\r\n", &["error a  expected ' ' at offset 15 false"]),
+            (
+                "a APPEND x UTF8 (~{1+}\r\na)\r\n",
+                &["append x [] None 1", "message \"a\"", "a APPEND []"],
+            ),
+            (
+                "a LOGIN {999999}\r\nb NOOP\r\n",
+                &["error a TOOBIG literal too big false", "b NOOP []"],
+            ),
+            (
+                "a LOGIN {999999+}\r\nb NOOP\r\n",
+                &["error a TOOBIG literal too big true"],
+            ),
+            (
+                "a APPEND x (bad\\) {3}\r\n",
+                &["error a  expected ' ' at offset 15 false"],
+            ),
         ];
         for (input, expected) in cases {
             for chunk in [1, 2, 7, 1000] {
-                assert_eq!(events(input.as_bytes(), chunk), *expected, "{input} by {chunk}");
+                assert_eq!(
+                    events(input.as_bytes(), chunk),
+                    *expected,
+                    "{input} by {chunk}"
+                );
             }
         }
         assert_eq!(events(&[b'a'; 300], 100), ["error *  line too long true"]);

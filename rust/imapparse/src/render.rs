@@ -2,17 +2,29 @@
 
 use crate::utf7::encode_utf7;
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 /// System flags and known keywords by bit, in the order of output.
 pub const FLAG_NAMES: [&str; 10] = [
-    "\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "$Forwarded", "$Junk", "$NotJunk", "$Phishing",
+    "\\Seen",
+    "\\Answered",
+    "\\Flagged",
+    "\\Deleted",
+    "\\Draft",
+    "$Forwarded",
+    "$Junk",
+    "$NotJunk",
+    "$Phishing",
     "$MDNSent",
 ];
 
 /// A quoted string where possible, else a literal. Without `utf8` only ASCII can be quoted.
 pub fn string(out: &mut Vec<u8>, value: &[u8], utf8: bool) {
     let quotable = value.len() <= 4096
-        && value.iter().all(|&b| !matches!(b, 0 | b'\r' | b'\n') && (utf8 || b < 0x80))
+        && value
+            .iter()
+            .all(|&b| !matches!(b, 0 | b'\r' | b'\n') && (utf8 || b < 0x80))
         && (!utf8 || std::str::from_utf8(value).is_ok());
     if !quotable {
         out.extend_from_slice(format!("{{{}}}\r\n", value.len()).as_bytes());
@@ -32,7 +44,9 @@ pub fn string(out: &mut Vec<u8>, value: &[u8], utf8: bool) {
 /// An atom where possible, else a string.
 pub fn astring(out: &mut Vec<u8>, value: &str, utf8: bool) {
     let atom = !value.is_empty()
-        && value.bytes().all(|b| b.is_ascii_graphic() && !b"(){%*\"\\]".contains(&b))
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"(){%*\"\\]".contains(&b))
         && !value.eq_ignore_ascii_case("NIL");
     if atom {
         out.extend_from_slice(value.as_bytes());
@@ -66,11 +80,16 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -91,7 +110,10 @@ pub(crate) fn day_number(year: i64, month: i64, day: i64) -> Option<i64> {
 
 /// Month number of its English abbreviation in any case.
 pub(crate) fn month_number(name: &str) -> Option<i64> {
-    MONTHS.iter().position(|m| m.eq_ignore_ascii_case(name)).map(|at| at as i64 + 1)
+    MONTHS
+        .iter()
+        .position(|m| m.eq_ignore_ascii_case(name))
+        .map(|at| at as i64 + 1)
 }
 
 /// `(\Seen $Junk keyword)` of flag bits and a blank-separated list of keywords.
@@ -170,8 +192,14 @@ mod tests {
     #[test]
     fn dates() {
         assert_eq!(shown(|o| date_time(o, 0)), "\" 1-Jan-1970 00:00:00 +0000\"");
-        assert_eq!(shown(|o| date_time(o, 1_709_210_096_789)), "\"29-Feb-2024 12:34:56 +0000\"");
-        assert_eq!(shown(|o| date_time(o, -1)), "\"31-Dec-1969 23:59:59 +0000\"");
+        assert_eq!(
+            shown(|o| date_time(o, 1_709_210_096_789)),
+            "\"29-Feb-2024 12:34:56 +0000\""
+        );
+        assert_eq!(
+            shown(|o| date_time(o, -1)),
+            "\"31-Dec-1969 23:59:59 +0000\""
+        );
         assert_eq!(day_number(2024, 2, 29), Some(19_782));
         assert_eq!(day_number(2023, 2, 29), None);
         for day in (-800_000..800_000).step_by(37) {
@@ -182,7 +210,10 @@ mod tests {
 
     #[test]
     fn flag_lists() {
-        assert_eq!(shown(|o| flags(o, 0b1_0000_1001, "work")), "(\\Seen \\Deleted $Phishing work)");
+        assert_eq!(
+            shown(|o| flags(o, 0b1_0000_1001, "work")),
+            "(\\Seen \\Deleted $Phishing work)"
+        );
         assert_eq!(shown(|o| flags(o, 0, "")), "()");
     }
 }

@@ -19,7 +19,11 @@ pub(crate) fn arguments(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
         options = Value::List(parser.list(true, |p| {
             let name = p.atom()?.to_ascii_uppercase();
             let known = ["MIN", "MAX", "ALL", "COUNT", "SAVE"].contains(&name.as_str());
-            if known { Ok(Value::Str(name)) } else { error(format!("unknown return option {name}")) }
+            if known {
+                Ok(Value::Str(name))
+            } else {
+                error(format!("unknown return option {name}"))
+            }
         })?);
         parser.space()?;
     }
@@ -28,7 +32,11 @@ pub(crate) fn arguments(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
         let charset = parser.astring()?.to_ascii_uppercase();
         if charset != "UTF-8" && charset != "US-ASCII" {
             let text = "only US-ASCII and UTF-8 are supported".into();
-            return Err(ParseError { code: "BADCHARSET (US-ASCII UTF-8)", text, unknown: false });
+            return Err(ParseError {
+                code: "BADCHARSET (US-ASCII UTF-8)",
+                text,
+                unknown: false,
+            });
         }
         parser.space()?;
     }
@@ -76,26 +84,57 @@ fn key_inner(parser: &mut Parser<'_>) -> Parse<Value> {
     if parser.peek() == Some(b'(') {
         return parser.list(false, key).map(all_of);
     }
-    if parser.peek().is_some_and(|b| b.is_ascii_digit() || b == b'*' || b == b'$') {
+    if parser
+        .peek()
+        .is_some_and(|b| b.is_ascii_digit() || b == b'*' || b == b'$')
+    {
         let set = parser.set()?;
         let kind = if set.is_saved() { "UID" } else { "SEQ" };
         return Ok(node(kind, vec![Value::Set(set)]));
     }
-    let word = parser.while_(|b| b.is_ascii_alphanumeric()).to_ascii_uppercase();
+    let word = parser
+        .while_(|b| b.is_ascii_alphanumeric())
+        .to_ascii_uppercase();
     if let Some(found) = plain(&word) {
         return Ok(found);
     }
     let known = [
-        "BCC", "CC", "FROM", "TO", "SUBJECT", "HEADER", "BODY", "TEXT", "KEYWORD", "UNKEYWORD", "BEFORE", "ON", "SINCE",
-        "SENTBEFORE", "SENTON", "SENTSINCE", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "OLDER", "YOUNGER", "LARGER",
-        "SMALLER", "MODSEQ", "UID", "NOT", "OR",
+        "BCC",
+        "CC",
+        "FROM",
+        "TO",
+        "SUBJECT",
+        "HEADER",
+        "BODY",
+        "TEXT",
+        "KEYWORD",
+        "UNKEYWORD",
+        "BEFORE",
+        "ON",
+        "SINCE",
+        "SENTBEFORE",
+        "SENTON",
+        "SENTSINCE",
+        "SAVEDBEFORE",
+        "SAVEDON",
+        "SAVEDSINCE",
+        "OLDER",
+        "YOUNGER",
+        "LARGER",
+        "SMALLER",
+        "MODSEQ",
+        "UID",
+        "NOT",
+        "OR",
     ];
     if !known.contains(&word.as_str()) {
         return error(format!("unknown search key {word:?}"));
     }
     parser.space()?;
     match word.as_str() {
-        "BCC" | "CC" | "FROM" | "TO" | "SUBJECT" => Ok(node("HEADER", vec![Value::Str(word), text(parser)?])),
+        "BCC" | "CC" | "FROM" | "TO" | "SUBJECT" => {
+            Ok(node("HEADER", vec![Value::Str(word), text(parser)?]))
+        }
         "HEADER" => {
             let name = parser.astring()?;
             parser.space()?;
@@ -142,7 +181,9 @@ fn text(parser: &mut Parser<'_>) -> Parse<Value> {
 
 fn keyword(parser: &mut Parser<'_>) -> Parse<Value> {
     let word = parser.atom()?.to_ascii_lowercase();
-    let known = crate::render::FLAG_NAMES.iter().position(|name| name.eq_ignore_ascii_case(&word));
+    let known = crate::render::FLAG_NAMES
+        .iter()
+        .position(|name| name.eq_ignore_ascii_case(&word));
     Ok(match known {
         Some(bit) => flag(u32::try_from(bit).unwrap_or(0)),
         None => node("KEYWORD", vec![Value::Str(word)]),
@@ -161,7 +202,10 @@ fn modseq(parser: &mut Parser<'_>) -> Parse<Value> {
     if parser.peek() == Some(b'"') {
         parser.string()?;
         parser.space()?;
-        if !["PRIV", "SHARED", "ALL"].into_iter().any(|word| parser.keyword(word)) {
+        if !["PRIV", "SHARED", "ALL"]
+            .into_iter()
+            .any(|word| parser.keyword(word))
+        {
             return error("expected priv, shared or all");
         }
         parser.space()?;
@@ -202,12 +246,32 @@ mod tests {
     #[test]
     fn keys() {
         assert_eq!(shown("all"), r#"[Nil, Tuple([Str("ALL")])]"#);
-        assert_eq!(shown("unseen"), r#"[Nil, Tuple([Str("NOT"), Tuple([Str("FLAG"), Num(1)])])]"#);
-        assert_eq!(shown("keyword $JUNK"), r#"[Nil, Tuple([Str("FLAG"), Num(64)])]"#);
-        assert_eq!(shown("on 2-jan-1970"), r#"[Nil, Tuple([Str("RECEIVED"), Num(86400000), Num(172800000)])]"#);
-        assert!(shown("return () charset utf-8 (or 1:2 not uid $) larger 5").starts_with("[List([]), Tuple([Str(\"AND\")"));
+        assert_eq!(
+            shown("unseen"),
+            r#"[Nil, Tuple([Str("NOT"), Tuple([Str("FLAG"), Num(1)])])]"#
+        );
+        assert_eq!(
+            shown("keyword $JUNK"),
+            r#"[Nil, Tuple([Str("FLAG"), Num(64)])]"#
+        );
+        assert_eq!(
+            shown("on 2-jan-1970"),
+            r#"[Nil, Tuple([Str("RECEIVED"), Num(86400000), Num(172800000)])]"#
+        );
+        assert!(shown("return () charset utf-8 (or 1:2 not uid $) larger 5")
+            .starts_with("[List([]), Tuple([Str(\"AND\")"));
         assert!(shown("charset x all").starts_with("error BADCHARSET"));
-        for bad in ["", "bogus", "or all", "not", "(all", "older 0", "before 32-jan-2000", "return (x) all", "()"] {
+        for bad in [
+            "",
+            "bogus",
+            "or all",
+            "not",
+            "(all",
+            "older 0",
+            "before 32-jan-2000",
+            "return (x) all",
+            "()",
+        ] {
             assert!(shown(bad).starts_with("error"), "{bad}");
         }
         assert!(shown(&"not ".repeat(60)).contains("too deeply"));

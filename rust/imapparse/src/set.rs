@@ -18,7 +18,8 @@ impl Bound {
         if text == "*" {
             return Some(Self::Star);
         }
-        let plain = !text.is_empty() && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+        let plain =
+            !text.is_empty() && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
         plain.then(|| text.parse().ok()).flatten().map(Self::Number)
     }
 
@@ -35,14 +36,20 @@ impl SequenceSet {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "$" {
-            return Some(Self { ranges: Vec::new(), saved: true });
+            return Some(Self {
+                ranges: Vec::new(),
+                saved: true,
+            });
         }
         let mut ranges = Vec::new();
         for piece in text.split(',') {
             let (from, to) = piece.split_once(':').unwrap_or((piece, piece));
             ranges.push((Bound::parse(from)?, Bound::parse(to)?));
         }
-        Some(Self { ranges, saved: false })
+        Some(Self {
+            ranges,
+            saved: false,
+        })
     }
 
     /// The set is `$`, the saved search result.
@@ -75,13 +82,19 @@ impl SequenceSet {
     #[must_use]
     pub fn highest(&self) -> u32 {
         let number = |b: &Bound| if let Bound::Number(n) = b { *n } else { 0 };
-        self.ranges.iter().map(|(a, b)| number(a).max(number(b))).max().unwrap_or(0)
+        self.ranges
+            .iter()
+            .map(|(a, b)| number(a).max(number(b)))
+            .max()
+            .unwrap_or(0)
     }
 
     /// `*` is in the set.
     #[must_use]
     pub fn has_star(&self) -> bool {
-        self.ranges.iter().any(|(a, b)| *a == Bound::Star || *b == Bound::Star)
+        self.ranges
+            .iter()
+            .any(|(a, b)| *a == Bound::Star || *b == Bound::Star)
     }
 }
 
@@ -117,7 +130,20 @@ mod tests {
 
     #[test]
     fn parsing() {
-        for bad in ["", "0", "01", "1,", "1:", ":1", "a", "1:2:3", "4294967296", "$,1", "-1", "+1"] {
+        for bad in [
+            "",
+            "0",
+            "01",
+            "1,",
+            "1:",
+            ":1",
+            "a",
+            "1:2:3",
+            "4294967296",
+            "$,1",
+            "-1",
+            "+1",
+        ] {
             assert!(SequenceSet::parse(bad).is_none(), "{bad}");
         }
         let ranges = |text: &str, max| SequenceSet::parse(text).unwrap().ranges(max);

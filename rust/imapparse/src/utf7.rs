@@ -110,11 +110,25 @@ mod tests {
 
     #[test]
     fn table() {
-        for (name, wire) in [("Entwürfe", "Entw&APw-rfe"), ("a&b", "a&-b"), ("台北", "&U,BTFw-"), ("💩", "&2D3cqQ-")] {
+        for (name, wire) in [
+            ("Entwürfe", "Entw&APw-rfe"),
+            ("a&b", "a&-b"),
+            ("台北", "&U,BTFw-"),
+            ("💩", "&2D3cqQ-"),
+        ] {
             assert_eq!(encode_utf7(name), wire);
             assert_eq!(decode_utf7(wire.as_bytes()).as_deref(), Some(name));
         }
-        for bad in ["&", "&AGE-", "&U,BTFw-&ZeVnLIqe-", "&U,BTF-", "&2D0-", "é", "&A-", "a\x01"] {
+        for bad in [
+            "&",
+            "&AGE-",
+            "&U,BTFw-&ZeVnLIqe-",
+            "&U,BTF-",
+            "&2D0-",
+            "é",
+            "&A-",
+            "a\x01",
+        ] {
             assert_eq!(decode_utf7(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -90,11 +90,19 @@ impl Scanner<'_> {
         let phrase = phrase.trim().to_owned();
         if let Some((localpart, domain)) = angle {
             let name = if phrase.is_empty() { comment } else { phrase };
-            return Some(Address { name, localpart, domain });
+            return Some(Address {
+                name,
+                localpart,
+                domain,
+            });
         }
         if let Some(localpart) = quoted_local {
             let domain = phrase.trim_start_matches('@').to_owned();
-            return Some(Address { name: comment, localpart, domain });
+            return Some(Address {
+                name: comment,
+                localpart,
+                domain,
+            });
         }
         if phrase.is_empty() {
             return None;
@@ -105,14 +113,19 @@ impl Scanner<'_> {
                 localpart: localpart.to_owned(),
                 domain: domain.to_owned(),
             }),
-            _ => Some(Address { name: phrase, ..Address::default() }),
+            _ => Some(Address {
+                name: phrase,
+                ..Address::default()
+            }),
         }
     }
 
     fn word(&mut self) -> String {
         let start = self.at;
         while let Some(byte) = self.text.get(self.at) {
-            if matches!(byte, b',' | b';' | b':' | b'"' | b'(' | b'<' | b' ' | b'\t') && self.at > start {
+            if matches!(byte, b',' | b';' | b':' | b'"' | b'(' | b'<' | b' ' | b'\t')
+                && self.at > start
+            {
                 break;
             }
             self.at += 1;
@@ -194,7 +207,12 @@ impl Scanner<'_> {
             }
         }
         if let Some(local) = local {
-            return (local, text.rsplit_once('@').map(|(_, d)| d.to_owned()).unwrap_or_default());
+            return (
+                local,
+                text.rsplit_once('@')
+                    .map(|(_, d)| d.to_owned())
+                    .unwrap_or_default(),
+            );
         }
         match text.rsplit_once('@') {
             Some((localpart, domain)) => (localpart.to_owned(), domain.to_owned()),
@@ -218,9 +236,15 @@ mod tests {
     fn table() {
         let cases: &[(&str, &[(&str, &str, &str)])] = &[
             ("a@b.c", &[("", "a", "b.c")]),
-            ("X Y <a@b>, \"Z, W\" <c@d>", &[("X Y", "a", "b"), ("Z, W", "c", "d")]),
+            (
+                "X Y <a@b>, \"Z, W\" <c@d>",
+                &[("X Y", "a", "b"), ("Z, W", "c", "d")],
+            ),
             ("a@b (X Y)", &[("X Y", "a", "b")]),
-            ("group: a@b, c@d; e@f", &[("", "a", "b"), ("", "c", "d"), ("", "e", "f")]),
+            (
+                "group: a@b, c@d; e@f",
+                &[("", "a", "b"), ("", "c", "d"), ("", "e", "f")],
+            ),
             ("undisclosed-recipients:;", &[]),
             ("\" \"@example.com", &[("", " ", "example.com")]),
             ("<\"a b\"@c>", &[("", "a b", "c")]),
@@ -233,7 +257,10 @@ mod tests {
         ];
         for (input, wanted) in cases {
             let got = parse_address_list(input.as_bytes());
-            let shown: Vec<_> = got.iter().map(|a| (a.name.as_str(), a.localpart.as_str(), a.domain.as_str())).collect();
+            let shown: Vec<_> = got
+                .iter()
+                .map(|a| (a.name.as_str(), a.localpart.as_str(), a.domain.as_str()))
+                .collect();
             assert_eq!(shown, *wanted, "{input}");
         }
     }

@@ -10,7 +10,10 @@ pub(crate) fn to_text(data: &[u8], label: &str) -> String {
     if encoding == UTF_8 || (encoding == WINDOWS_1252 && label.eq_ignore_ascii_case("us-ascii")) {
         return match std::str::from_utf8(data) {
             Ok(text) => text.to_owned(),
-            Err(_) if label.is_empty() => WINDOWS_1252.decode_without_bom_handling(data).0.into_owned(),
+            Err(_) if label.is_empty() => WINDOWS_1252
+                .decode_without_bom_handling(data)
+                .0
+                .into_owned(),
             Err(_) => String::from_utf8_lossy(data).into_owned(),
         };
     }

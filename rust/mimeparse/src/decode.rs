@@ -73,7 +73,11 @@ pub fn decode_quoted_printable(data: &[u8]) -> Vec<u8> {
 fn escapes(mut text: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = memchr(b'=', text) {
         out.extend_from_slice(&text[..at]);
-        let digits = text.get(at + 1).copied().and_then(hex).zip(text.get(at + 2).copied().and_then(hex));
+        let digits = text
+            .get(at + 1)
+            .copied()
+            .and_then(hex)
+            .zip(text.get(at + 2).copied().and_then(hex));
         if let Some((high, low)) = digits {
             out.push(high << 4 | low);
             text = &text[at + 3..];
@@ -110,7 +114,10 @@ mod tests {
 
     #[test]
     fn quoted_printable() {
-        assert_eq!(decode_quoted_printable(b"a=3Db=\r\nc \r\nd=zz=\n"), b"a=bc\r\nd=zz");
+        assert_eq!(
+            decode_quoted_printable(b"a=3Db=\r\nc \r\nd=zz=\n"),
+            b"a=bc\r\nd=zz"
+        );
         assert_eq!(decode_quoted_printable(b"=C3=A9"), "é".as_bytes());
     }
 }

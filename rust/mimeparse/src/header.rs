@@ -51,7 +51,11 @@ pub fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
         let colon = memchr(b':', raw)?;
         let name = raw[..colon].trim_ascii_end();
         let valid = !name.is_empty() && name.iter().all(|b| b.is_ascii_graphic());
-        valid.then(|| Field { name, value: &raw[colon + 1..], raw })
+        valid.then(|| Field {
+            name,
+            value: &raw[colon + 1..],
+            raw,
+        })
     })
 }
 
@@ -78,7 +82,11 @@ fn raw_fields(header: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// A field's value with folding removed and blanks trimmed.
 #[must_use]
 pub fn unfold(value: &[u8]) -> Vec<u8> {
-    let mut out: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n' | 0)).collect();
+    let mut out: Vec<u8> = value
+        .iter()
+        .copied()
+        .filter(|b| !matches!(b, b'\r' | b'\n' | 0))
+        .collect();
     let start = out.len() - out.trim_ascii_start().len();
     out.drain(..start);
     out.truncate(out.trim_ascii_end().len());
@@ -90,7 +98,11 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
 pub fn filter_fields(header: &[u8], names: &[&[u8]], exclude: bool) -> Vec<u8> {
     let mut out = Vec::new();
     for field in fields(header) {
-        if names.iter().any(|name| field.name.eq_ignore_ascii_case(name)) != exclude {
+        if names
+            .iter()
+            .any(|name| field.name.eq_ignore_ascii_case(name))
+            != exclude
+        {
             out.extend_from_slice(field.raw);
             if !field.raw.ends_with(b"\n") {
                 out.extend_from_slice(b"\r\n");
@@ -111,8 +123,14 @@ mod tests {
         assert_eq!(header_end(header), header.len() - 10);
         let names: Vec<&[u8]> = fields(header).map(|f| f.name).collect();
         assert_eq!(names, [&b"Subject"[..], b"TO"]);
-        assert_eq!(filter_fields(header, &[b"subject"], false), b"Subject: a\r\n b\r\n\r\n");
-        assert_eq!(filter_fields(header, &[b"subject"], true), b"TO : x\r\n\r\n");
+        assert_eq!(
+            filter_fields(header, &[b"subject"], false),
+            b"Subject: a\r\n b\r\n\r\n"
+        );
+        assert_eq!(
+            filter_fields(header, &[b"subject"], true),
+            b"TO : x\r\n\r\n"
+        );
         assert_eq!(unfold(b" a\r\n b \r\n"), b"a b");
     }
 }

@@ -1,12 +1,14 @@
 //! HTML to plain text, for previews and search: tolerant, linear, without a tree.
 
 /// Elements whose text is not shown.
-const HIDDEN: [&str; 8] = ["dialog", "head", "map", "math", "script", "style", "svg", "template"];
+const HIDDEN: [&str; 8] = [
+    "dialog", "head", "map", "math", "script", "style", "svg", "template",
+];
 /// Elements that do not break a line.
 const INLINE: [&str; 34] = [
-    "a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "dfn", "em", "font", "i", "kbd", "mark", "q", "rp", "rt",
-    "ruby", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "u", "var", "wbr", "del", "ins", "img",
-    "input", "label",
+    "a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "dfn", "em", "font", "i", "kbd",
+    "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strong", "sub", "sup", "time",
+    "u", "var", "wbr", "del", "ins", "img", "input", "label",
 ];
 
 /// Text of an HTML document, at most about `limit` octets of it.
@@ -49,7 +51,10 @@ fn after_element<'a>(html: &'a str, name: &str) -> &'a str {
     let mut rest = html;
     while let Some(at) = rest.find("</") {
         let tag = &rest[at + 2..];
-        if tag.get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name)) {
+        if tag
+            .get(..name.len())
+            .is_some_and(|n| n.eq_ignore_ascii_case(name))
+        {
             return tag.find('>').map_or("", |end| &tag[end + 1..]);
         }
         rest = tag;
@@ -62,7 +67,11 @@ fn element(out: &mut String, name: &str, closing: bool, quote: &mut usize) {
         "td" | "th" => space(out),
         "blockquote" => {
             newline(out);
-            *quote = if closing { quote.saturating_sub(1) } else { *quote + 1 };
+            *quote = if closing {
+                quote.saturating_sub(1)
+            } else {
+                *quote + 1
+            };
             if !closing {
                 out.push_str("> ");
             }
@@ -92,7 +101,11 @@ fn space(out: &mut String) {
 fn text(out: &mut String, raw: &str) {
     let mut rest = raw;
     while let Some(first) = rest.chars().next() {
-        let (shown, len) = if first == '&' { entity(rest) } else { (first, first.len_utf8()) };
+        let (shown, len) = if first == '&' {
+            entity(rest)
+        } else {
+            (first, first.len_utf8())
+        };
         rest = &rest[len..];
         match shown {
             '\u{200b}'..='\u{200d}' | '\u{feff}' | '\u{ad}' | '\u{34f}' => {}

@@ -76,20 +76,33 @@ pub fn parse(data: &[u8], limits: &Limits) -> Parsed {
     let addresses = |name: &str| {
         let mut list = Vec::new();
         for field in all.iter().filter(|f| f.is(name)) {
-            list.extend(parse_address_list(field.value).into_iter().map(Address::decoded));
+            list.extend(
+                parse_address_list(field.value)
+                    .into_iter()
+                    .map(Address::decoded),
+            );
         }
         list
     };
-    let subject = first("subject").map(|v| decode_words(&v)).unwrap_or_default();
+    let subject = first("subject")
+        .map(|v| decode_words(&v))
+        .unwrap_or_default();
     let (subject_base, is_response) = base_subject(&subject);
     Parsed {
         envelope: render::envelope(header),
         body: render::body(data, &root, false),
         bodystructure: render::body(data, &root, true),
         header_size: header.len(),
-        message_id: first("message-id").and_then(|v| canonical_message_id(&v)).unwrap_or_default(),
-        references: references(first("references").as_deref(), first("in-reply-to").as_deref()),
-        date: first("date").map(|v| String::from_utf8_lossy(&v).trim().to_owned()).unwrap_or_default(),
+        message_id: first("message-id")
+            .and_then(|v| canonical_message_id(&v))
+            .unwrap_or_default(),
+        references: references(
+            first("references").as_deref(),
+            first("in-reply-to").as_deref(),
+        ),
+        date: first("date")
+            .map(|v| String::from_utf8_lossy(&v).trim().to_owned())
+            .unwrap_or_default(),
         from: addresses("from"),
         to: addresses("to"),
         cc: addresses("cc"),

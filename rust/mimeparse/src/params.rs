@@ -23,8 +23,14 @@ pub(crate) fn parse(field_value: &[u8]) -> Parametrised {
     let text = unfold(field_value);
     let mut pieces = split(&text);
     let main = pieces.next().unwrap_or_default();
-    let raw: Vec<RawParam> = pieces.filter_map(|p| raw_param(&p)).take(MAX_PARAMS).collect();
-    Parametrised { value: to_text(main.trim_ascii(), "").trim().to_owned(), params: join_continuations(raw) }
+    let raw: Vec<RawParam> = pieces
+        .filter_map(|p| raw_param(&p))
+        .take(MAX_PARAMS)
+        .collect();
+    Parametrised {
+        value: to_text(main.trim_ascii(), "").trim().to_owned(),
+        params: join_continuations(raw),
+    }
 }
 
 /// Pieces between semicolons, with comments removed and quoted strings kept whole.
@@ -62,11 +68,16 @@ fn split(text: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
 
 fn raw_param(piece: &[u8]) -> Option<RawParam> {
     let equals = memchr::memchr(b'=', piece)?;
-    let name = std::str::from_utf8(piece[..equals].trim_ascii()).ok()?.to_ascii_lowercase();
+    let name = std::str::from_utf8(piece[..equals].trim_ascii())
+        .ok()?
+        .to_ascii_lowercase();
     if name.is_empty() || name.contains(|c: char| c.is_ascii_whitespace() || c == '"') {
         return None;
     }
-    Some(RawParam { name, value: unquote(piece[equals + 1..].trim_ascii()) })
+    Some(RawParam {
+        name,
+        value: unquote(piece[equals + 1..].trim_ascii()),
+    })
 }
 
 /// A quoted string's content, or the text as it is.
@@ -130,7 +141,11 @@ fn join_continuations(raw: Vec<RawParam>) -> Vec<(String, String)> {
         if let Some(mut found) = pieces.remove(&name) {
             found.parts.sort_by_key(|(n, _)| *n);
             let data: Vec<u8> = found.parts.into_iter().flat_map(|(_, d)| d).collect();
-            let text = if found.encoded { to_text(&data, &found.charset) } else { decode_words(&data) };
+            let text = if found.encoded {
+                to_text(&data, &found.charset)
+            } else {
+                decode_words(&data)
+            };
             out.push((name, text));
         } else if let Some(value) = plain.remove(&name) {
             out.push((name, decode_words(&value)));
@@ -155,7 +170,10 @@ fn star_name(name: &str) -> (&str, Option<u32>, bool) {
 fn charset_prefix(data: &[u8]) -> Option<(String, Vec<u8>)> {
     let first = memchr::memchr(b'\'', data)?;
     let second = first + 1 + memchr::memchr(b'\'', &data[first + 1..])?;
-    Some((String::from_utf8_lossy(&data[..first]).into_owned(), data[second + 1..].to_vec()))
+    Some((
+        String::from_utf8_lossy(&data[..first]).into_owned(),
+        data[second + 1..].to_vec(),
+    ))
 }
 
 fn percent_decode(data: &[u8]) -> Vec<u8> {
@@ -184,20 +202,44 @@ mod tests {
     #[test]
     fn table() {
         let cases: &[(&str, &str, &[(&str, &str)])] = &[
-            ("text/plain; charset=utf-8", "text/plain", &[("charset", "utf-8")]),
+            (
+                "text/plain; charset=utf-8",
+                "text/plain",
+                &[("charset", "utf-8")],
+            ),
             ("text/html;;", "text/html", &[]),
-            ("a/b; x=\"q;\\\"r\" (note; z=1); y=2", "a/b", &[("x", "q;\"r"), ("y", "2")]),
-            ("a/b; name*0=\"one \"; name*1=two", "a/b", &[("name", "one two")]),
+            (
+                "a/b; x=\"q;\\\"r\" (note; z=1); y=2",
+                "a/b",
+                &[("x", "q;\"r"), ("y", "2")],
+            ),
+            (
+                "a/b; name*0=\"one \"; name*1=two",
+                "a/b",
+                &[("name", "one two")],
+            ),
             ("a/b; name*=utf-8'en'%C3%A9", "a/b", &[("name", "é")]),
-            ("a/b; name*1*=%A9; name*0*=utf-8''%C3", "a/b", &[("name", "é")]),
+            (
+                "a/b; name*1*=%A9; name*0*=utf-8''%C3",
+                "a/b",
+                &[("name", "é")],
+            ),
             ("a/b; name=\"=?utf-8?q?=C3=A9?=\"", "a/b", &[("name", "é")]),
             ("a/b; x=1; x=2", "a/b", &[("x", "1")]),
             ("a/b; x=\"unclosed", "a/b", &[("x", "unclosed")]),
         ];
         for (input, value, params) in cases {
             let got = parse(input.as_bytes());
-            let shown: Vec<(&str, &str)> = got.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-            assert_eq!((got.value.as_str(), shown.as_slice()), (*value, *params), "{input}");
+            let shown: Vec<(&str, &str)> = got
+                .params
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str()))
+                .collect();
+            assert_eq!(
+                (got.value.as_str(), shown.as_slice()),
+                (*value, *params),
+                "{input}"
+            );
         }
     }
 }

@@ -16,7 +16,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_depth: 64, max_parts: 10_000 }
+        Self {
+            max_depth: 64,
+            max_parts: 10_000,
+        }
     }
 }
 
@@ -72,7 +75,10 @@ impl Part {
     /// A parameter of Content-Type.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.params
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// The body as it stands.
@@ -87,11 +93,18 @@ pub(crate) fn is_dsn(root: &Part) -> bool {
     let status = ["DELIVERY-STATUS", "GLOBAL-DELIVERY-STATUS"];
     root.media_type == "MULTIPART"
         && root.media_subtype == "REPORT"
-        && root.children.get(1).is_some_and(|p| p.media_type == "MESSAGE" && status.contains(&p.media_subtype.as_str()))
+        && root.children.get(1).is_some_and(|p| {
+            p.media_type == "MESSAGE" && status.contains(&p.media_subtype.as_str())
+        })
 }
 
 pub(crate) fn parse(data: &[u8], limits: &Limits) -> Part {
-    let mut parser = Parser { data, limits: *limits, boundaries: Vec::new(), parts: 0 };
+    let mut parser = Parser {
+        data,
+        limits: *limits,
+        boundaries: Vec::new(),
+        parts: 0,
+    };
     parser.part(0, 0, None).0
 }
 
@@ -115,7 +128,12 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     /// Parse the part at `start`; returns it and the delimiter that ended it.
-    fn part(&mut self, start: usize, depth: usize, parent: Option<&str>) -> (Part, Option<Delimiter>) {
+    fn part(
+        &mut self,
+        start: usize,
+        depth: usize,
+        parent: Option<&str>,
+    ) -> (Part, Option<Delimiter>) {
         self.parts += 1;
         let (body_start, early) = self.header(start);
         let mut part = describe(&self.data[start..body_start], parent);
@@ -124,7 +142,9 @@ impl Parser<'_> {
             Some(delimiter) => Some(delimiter),
             None => self.content(&mut part, depth),
         };
-        part.end = ended.map_or(self.data.len(), |d| before_line_end(self.data, body_start, d.start));
+        part.end = ended.map_or(self.data.len(), |d| {
+            before_line_end(self.data, body_start, d.start)
+        });
         if early.is_some() {
             part.end = part.body_start;
         }
@@ -140,7 +160,8 @@ impl Parser<'_> {
                     return self.multipart(part, boundary, depth);
                 }
             }
-            let embedded = part.media_type == "MESSAGE" && matches!(part.media_subtype.as_str(), "RFC822" | "GLOBAL");
+            let embedded = part.media_type == "MESSAGE"
+                && matches!(part.media_subtype.as_str(), "RFC822" | "GLOBAL");
             if embedded && matches!(part.encoding.as_str(), "" | "7BIT" | "8BIT" | "BINARY") {
                 part.kind = Kind::Message;
                 let (child, ended) = self.part(part.body_start, depth + 1, None);
@@ -148,7 +169,9 @@ impl Parser<'_> {
                 return ended;
             }
         }
-        if part.media_type == "MULTIPART" || (part.media_type == "MESSAGE" && part.media_subtype == "RFC822") {
+        if part.media_type == "MULTIPART"
+            || (part.media_type == "MESSAGE" && part.media_subtype == "RFC822")
+        {
             // Nothing can be found inside: describe it as opaque, as BODYSTRUCTURE has no other form.
             (part.media_type, part.media_subtype) = ("APPLICATION".into(), "OCTET-STREAM".into());
         }
@@ -218,19 +241,32 @@ impl Parser<'_> {
     fn match_line(&self, start: usize, end: usize) -> Option<Delimiter> {
         let text = self.data[start..end].strip_prefix(b"--")?.trim_ascii_end();
         // Innermost first: an inner boundary may begin like an outer one.
-        self.boundaries.iter().enumerate().rev().find_map(|(level, boundary)| {
-            let rest = text.strip_prefix(boundary.as_slice())?;
-            let closing = rest.starts_with(b"--") && rest[2..].trim_ascii().is_empty();
-            let plain = rest.is_empty() || rest[0].is_ascii_whitespace();
-            (closing || plain).then_some(Delimiter { level, closing, start, next: end })
-        })
+        self.boundaries
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(level, boundary)| {
+                let rest = text.strip_prefix(boundary.as_slice())?;
+                let closing = rest.starts_with(b"--") && rest[2..].trim_ascii().is_empty();
+                let plain = rest.is_empty() || rest[0].is_ascii_whitespace();
+                (closing || plain).then_some(Delimiter {
+                    level,
+                    closing,
+                    start,
+                    next: end,
+                })
+            })
     }
 }
 
 /// The line end before a delimiter belongs to it (RFC 2046 §5.1.1).
 fn before_line_end(data: &[u8], from: usize, at: usize) -> usize {
     let text = &data[from.min(at)..at];
-    let cut = if text.ends_with(b"\r\n") { 2 } else { usize::from(text.ends_with(b"\n")) };
+    let cut = if text.ends_with(b"\r\n") {
+        2
+    } else {
+        usize::from(text.ends_with(b"\n"))
+    };
     at - cut
 }
 
@@ -240,14 +276,21 @@ fn count_lines(body: &[u8]) -> usize {
 }
 
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b))
 }
 
 /// Media type from Content-Type: (type, subtype), upper case. Missing: message/rfc822 in a digest, else empty.
 fn media_type(field: Option<&Parametrised>, parent: Option<&str>) -> (String, String) {
     let Some(field) = field else {
         let digest = parent == Some("DIGEST");
-        return if digest { ("MESSAGE".into(), "RFC822".into()) } else { (String::new(), String::new()) };
+        return if digest {
+            ("MESSAGE".into(), "RFC822".into())
+        } else {
+            (String::new(), String::new())
+        };
     };
     let (main, sub) = field.value.split_once('/').unwrap_or((&field.value, ""));
     let (main, sub) = (main.trim(), sub.trim());
@@ -266,14 +309,22 @@ fn describe(header: &[u8], parent: Option<&str>) -> Part {
     let (mut encoding, mut id, mut description) = (None, None, None);
     let (mut md5, mut language, mut location) = (None, None, None);
     for field in fields(header) {
-        if !field.name.get(..8).is_some_and(|n| n.eq_ignore_ascii_case(b"content-")) {
+        if !field
+            .name
+            .get(..8)
+            .is_some_and(|n| n.eq_ignore_ascii_case(b"content-"))
+        {
             continue;
         }
         let text = || crate::header::unfold(field.value);
         match field.name[8..].to_ascii_lowercase().as_slice() {
             b"type" if content_type.is_none() => content_type = Some(params::parse(field.value)),
-            b"disposition" if disposition.is_none() => disposition = Some(params::parse(field.value)),
-            b"transfer-encoding" if encoding.is_none() => encoding = Some(params::parse(field.value).value),
+            b"disposition" if disposition.is_none() => {
+                disposition = Some(params::parse(field.value))
+            }
+            b"transfer-encoding" if encoding.is_none() => {
+                encoding = Some(params::parse(field.value).value)
+            }
             b"id" if id.is_none() => id = Some(text()),
             b"description" if description.is_none() => description = Some(text()),
             b"md5" if md5.is_none() => md5 = Some(text()),
@@ -293,7 +344,9 @@ fn describe(header: &[u8], parent: Option<&str>) -> Part {
         media_subtype,
         params: content_type.map(|c| c.params).unwrap_or_default(),
         encoding: encoding.unwrap_or_default().to_ascii_uppercase(),
-        disposition: disposition.filter(|d| !d.value.is_empty()).map(|d| (d.value, d.params)),
+        disposition: disposition
+            .filter(|d| !d.value.is_empty())
+            .map(|d| (d.value, d.params)),
         content_id: id,
         description,
         md5,
@@ -309,7 +362,12 @@ mod tests {
 
     fn tree(part: &Part) -> String {
         let inner: Vec<String> = part.children.iter().map(tree).collect();
-        format!("{}/{}[{}]", part.media_type, part.media_subtype, inner.join(","))
+        format!(
+            "{}/{}[{}]",
+            part.media_type,
+            part.media_subtype,
+            inner.join(",")
+        )
     }
 
     fn parse_text(text: &str) -> (Part, Vec<u8>) {
@@ -324,7 +382,10 @@ mod tests {
              Content-Type: multipart/alternative; boundary=xy\n\n--xy\nContent-Type: text/html\n\ntwo\nlines\n--xy--\n\
              epilogue\n--x--\nend\n",
         );
-        assert_eq!(tree(&root), "MULTIPART/MIXED[/[],MULTIPART/ALTERNATIVE[TEXT/HTML[]]]");
+        assert_eq!(
+            tree(&root),
+            "MULTIPART/MIXED[/[],MULTIPART/ALTERNATIVE[TEXT/HTML[]]]"
+        );
         assert_eq!(root.children[0].body(&data), b"one");
         let html = &root.children[1].children[0];
         assert_eq!((html.body(&data), html.lines), (&b"two\r\nlines"[..], 2));
@@ -335,7 +396,10 @@ mod tests {
         let (root, data) = parse_text(
             "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: not a type;;\n\nA\n--x\nno colon\n--x\n\nlast\n",
         );
-        assert_eq!(tree(&root), "MULTIPART/MIXED[APPLICATION/OCTET-STREAM[],/[],/[]]");
+        assert_eq!(
+            tree(&root),
+            "MULTIPART/MIXED[APPLICATION/OCTET-STREAM[],/[],/[]]"
+        );
         assert_eq!(root.children[2].body(&data), b"last\r\n");
     }
 
@@ -356,7 +420,8 @@ mod tests {
         }
         let (root, _) = parse_text(&text);
         assert!(tree(&root).matches("MULTIPART").count() <= 64);
-        let many = "Content-Type: multipart/mixed; boundary=x\n\n".to_owned() + &"--x\n\na\n".repeat(20_000);
+        let many = "Content-Type: multipart/mixed; boundary=x\n\n".to_owned()
+            + &"--x\n\na\n".repeat(20_000);
         let (root, _) = parse_text(&many);
         assert!(root.children.len() <= 10_000);
     }

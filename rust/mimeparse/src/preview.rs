@@ -20,12 +20,18 @@ pub(crate) fn preview(data: &[u8], root: &Part) -> String {
 }
 
 fn first_text(data: &[u8], part: &Part) -> Option<String> {
-    if part.disposition.as_ref().is_some_and(|(value, _)| value.eq_ignore_ascii_case("attachment")) {
+    if part
+        .disposition
+        .as_ref()
+        .is_some_and(|(value, _)| value.eq_ignore_ascii_case("attachment"))
+    {
         return None;
     }
     match part.kind {
         Kind::Multipart if part.media_subtype == "ENCRYPTED" => None,
-        Kind::Multipart if part.media_subtype == "SIGNED" => part.children.first().and_then(|c| first_text(data, c)),
+        Kind::Multipart if part.media_subtype == "SIGNED" => {
+            part.children.first().and_then(|c| first_text(data, c))
+        }
         Kind::Multipart => part.children.iter().find_map(|c| first_text(data, c)),
         Kind::Message => None,
         Kind::Leaf => leaf(data, part).filter(|text| !text.is_empty()),
@@ -34,14 +40,19 @@ fn first_text(data: &[u8], part: &Part) -> Option<String> {
 
 fn leaf(data: &[u8], part: &Part) -> Option<String> {
     let is_html = part.media_type == "TEXT" && part.media_subtype == "HTML";
-    let is_plain = part.media_type.is_empty() || (part.media_type == "TEXT" && part.media_subtype == "PLAIN");
+    let is_plain =
+        part.media_type.is_empty() || (part.media_type == "TEXT" && part.media_subtype == "PLAIN");
     if !is_html && !is_plain {
         return None;
     }
     let body = part.body(data);
     let content = decode_part(&body[..body.len().min(MAX_INPUT)], &part.encoding)?;
     let text = to_text(&content, part.param("charset").unwrap_or_default());
-    Some(if is_html { condense(&html::to_text(&text, MAX_HTML_TEXT)) } else { condense(&text) })
+    Some(if is_html {
+        condense(&html::to_text(&text, MAX_HTML_TEXT))
+    } else {
+        condense(&text)
+    })
 }
 
 /// Own lines only: quotes become one `[...]`, their attribution too, and a signature ends the text.
@@ -69,13 +80,16 @@ fn condense(text: &str) -> String {
             mark_quote(&mut out);
             i += skip;
             continue;
-        } else if !line.is_empty() && !(is_ellipsis(line) && out.ends_with("[...]\n")) {
+        } else if !(line.is_empty() || is_ellipsis(line) && out.ends_with("[...]\n")) {
             out.push_str(line);
             out.push('\n');
         }
         i += 1;
     }
-    out.chars().filter(|&c| c == '\n' || !c.is_control()).take(MAX_CHARS).collect()
+    out.chars()
+        .filter(|&c| c == '\n' || !c.is_control())
+        .take(MAX_CHARS)
+        .collect()
 }
 
 fn is_ellipsis(line: &str) -> bool {
@@ -93,10 +107,14 @@ fn mark_quote(out: &mut String) {
 fn attribution(lines: &[&str], at_start: bool) -> Option<usize> {
     let quote_after = |n: usize| {
         let next = lines.get(n).copied().unwrap_or_default();
-        next.starts_with('>') || (next.is_empty() && lines.get(n + 1).is_some_and(|l| l.starts_with('>')))
+        next.starts_with('>')
+            || (next.is_empty() && lines.get(n + 1).is_some_and(|l| l.starts_with('>')))
     };
     let line = lines[0];
-    if line.ends_with(':') && quote_after(1) && (at_start || line.bytes().any(|b| b.is_ascii_digit())) {
+    if line.ends_with(':')
+        && quote_after(1)
+        && (at_start || line.bytes().any(|b| b.is_ascii_digit()))
+    {
         return Some(1);
     }
     let second = lines.get(1).copied().unwrap_or_default();
@@ -106,11 +124,16 @@ fn attribution(lines: &[&str], at_start: bool) -> Option<usize> {
 
 /// Dashes, then fewer than five lines, none empty, to the end.
 fn is_signature(lines: &[&str]) -> bool {
-    let Some((first, rest)) = lines.split_first() else { return false };
+    let Some((first, rest)) = lines.split_first() else {
+        return false;
+    };
     if first.len() < 2 || !first.bytes().all(|b| b == b'-') {
         return false;
     }
-    let count = rest.iter().rposition(|l| !l.is_empty()).map_or(0, |at| at + 1);
+    let count = rest
+        .iter()
+        .rposition(|l| !l.is_empty())
+        .map_or(0, |at| at + 1);
     count < SIGNATURE_LINES && rest[..count].iter().all(|l| !l.is_empty())
 }
 
@@ -128,7 +151,10 @@ mod tests {
             ("\nhello\n\n  world\n", "hello\nworld\n"),
             ("\nOn 1 May, X wrote:\n> a\n> b\nme\n", "[...]\nme\n"),
             ("\na\n> q\n[...]\nb\n-- \nname\nphone\n", "a\n[...]\nb\n"),
-            ("Content-Type: text/html\n\n<p>x<style>y</style></p>z\n", "x\nz\n"),
+            (
+                "Content-Type: text/html\n\n<p>x<style>y</style></p>z\n",
+                "x\nz\n",
+            ),
             ("Content-Type: image/png\n\nabc\n", ""),
             ("Content-Disposition: attachment\n\nabc\n", ""),
         ];
@@ -139,7 +165,10 @@ mod tests {
 
     #[test]
     fn one_very_long_line_is_cut() {
-        let text = format!("Content-Transfer-Encoding: quoted-printable\n\n{}\n", "ab ".repeat(70_000));
+        let text = format!(
+            "Content-Transfer-Encoding: quoted-printable\n\n{}\n",
+            "ab ".repeat(70_000)
+        );
         assert_eq!(preview(&text).chars().count(), 256);
     }
 }

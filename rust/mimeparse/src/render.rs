@@ -35,7 +35,10 @@ pub(crate) fn envelope(header: &[u8]) -> Vec<u8> {
     let all: Vec<Field<'_>> = fields(header).collect();
     let text = |name: &str| all.iter().find(|f| f.is(name)).map(|f| unfold(f.value));
     let list = |name: &str| -> Vec<Address> {
-        all.iter().filter(|f| f.is(name)).flat_map(|f| parse_address_list(f.value)).collect()
+        all.iter()
+            .filter(|f| f.is(name))
+            .flat_map(|f| parse_address_list(f.value))
+            .collect()
     };
     let mut out = Vec::with_capacity(256);
     out.push(b'(');
@@ -43,9 +46,22 @@ pub(crate) fn envelope(header: &[u8]) -> Vec<u8> {
     out.push(b' ');
     nstring(&mut out, text("subject").as_deref());
     let from = list("from");
-    let or_from = |found: Vec<Address>| if found.is_empty() { from.clone() } else { found };
+    let or_from = |found: Vec<Address>| {
+        if found.is_empty() {
+            from.clone()
+        } else {
+            found
+        }
+    };
     let (sender, reply_to) = (or_from(list("sender")), or_from(list("reply-to")));
-    for addresses in [&from, &sender, &reply_to, &list("to"), &list("cc"), &list("bcc")] {
+    for addresses in [
+        &from,
+        &sender,
+        &reply_to,
+        &list("to"),
+        &list("cc"),
+        &list("bcc"),
+    ] {
         out.push(b' ');
         address_list(&mut out, addresses);
     }
@@ -108,7 +124,11 @@ fn single(out: &mut Vec<u8>, data: &[u8], part: &Part, extended: bool) {
     // No Content-Type: RFC 2045 §5.2.
     let missing = part.media_type.is_empty();
     let media_type = if missing { "text" } else { &part.media_type };
-    let subtype = if missing { "plain" } else { &part.media_subtype };
+    let subtype = if missing {
+        "plain"
+    } else {
+        &part.media_subtype
+    };
     string(out, media_type.to_ascii_lowercase().as_bytes());
     out.push(b' ');
     string(out, subtype.to_ascii_lowercase().as_bytes());
@@ -123,7 +143,11 @@ fn single(out: &mut Vec<u8>, data: &[u8], part: &Part, extended: bool) {
     out.push(b' ');
     nstring(out, part.description.as_deref());
     out.push(b' ');
-    let encoding = if part.encoding.is_empty() { "7bit".into() } else { part.encoding.to_ascii_lowercase() };
+    let encoding = if part.encoding.is_empty() {
+        "7bit".into()
+    } else {
+        part.encoding.to_ascii_lowercase()
+    };
     string(out, encoding.as_bytes());
     out.extend_from_slice(format!(" {}", part.end - part.body_start).as_bytes());
     if let (Kind::Message, Some(message)) = (part.kind, part.children.first()) {

@@ -27,7 +27,10 @@ pub fn search(data: &[u8], root: &PartInfo, needles: &[&str], headers: bool) -> 
 /// Give texts to `look` until it returns false; false when it did.
 fn walk(data: &[u8], part: &PartInfo, headers: bool, look: &mut impl FnMut(&str) -> bool) -> bool {
     if headers {
-        for field in fields(data.get(part.header_start..part.body_start).unwrap_or_default()) {
+        for field in fields(
+            data.get(part.header_start..part.body_start)
+                .unwrap_or_default(),
+        ) {
             let name = String::from_utf8_lossy(field.name);
             if !look(&format!("{name}: {}", decode_words(&unfold(field.value)))) {
                 return false;
@@ -37,7 +40,10 @@ fn walk(data: &[u8], part: &PartInfo, headers: bool, look: &mut impl FnMut(&str)
     if part.kind != Kind::Leaf {
         // The header of an embedded message is text of the message that holds it.
         let inner = headers || part.kind == Kind::Message;
-        return part.children.iter().all(|child| walk(data, child, inner, look));
+        return part
+            .children
+            .iter()
+            .all(|child| walk(data, child, inner, look));
     }
     if !part.media_type.is_empty() && part.media_type != "TEXT" {
         return true;
@@ -57,8 +63,12 @@ mod tests {
     fn finds_in_decoded_text() {
         let message = b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\
             Content-Transfer-Encoding: quoted-printable\r\n\r\nCaf=E9 au la=\r\nit\r\n";
-        let root = read_structure(&write_structure(&parse(message, &Limits::default()).root)).unwrap();
-        assert_eq!(search(message, &root, &["café", "lait", "grüße", "nope"], false), [true, true, false, false]);
+        let root =
+            read_structure(&write_structure(&parse(message, &Limits::default()).root)).unwrap();
+        assert_eq!(
+            search(message, &root, &["café", "lait", "grüße", "nope"], false),
+            [true, true, false, false]
+        );
         assert_eq!(search(message, &root, &["grüße"], true), [true]);
     }
 }

@@ -84,7 +84,9 @@ fn write_part(out: &mut Vec<u8>, part: &Part) {
 /// The tree that [`write_structure`] wrote; None for anything else.
 #[must_use]
 pub fn read_structure(data: &[u8]) -> Option<PartInfo> {
-    let mut reader = Reader { data: data.strip_prefix(&[VERSION])? };
+    let mut reader = Reader {
+        data: data.strip_prefix(&[VERSION])?,
+    };
     let root = reader.part(0)?;
     reader.data.is_empty().then_some(root)
 }
@@ -184,7 +186,11 @@ pub fn find_part<'a>(message: &'a PartInfo, numbers: &[usize]) -> Option<&'a Par
 
 /// Offsets (start, end) of a section in the message; None when there is no such part.
 #[must_use]
-pub fn section_range(root: &PartInfo, numbers: &[usize], section: Section) -> Option<(usize, usize)> {
+pub fn section_range(
+    root: &PartInfo,
+    numbers: &[usize],
+    section: Section,
+) -> Option<(usize, usize)> {
     if numbers.is_empty() {
         return match section {
             Section::Body => Some((0, root.end)),
@@ -194,7 +200,11 @@ pub fn section_range(root: &PartInfo, numbers: &[usize], section: Section) -> Op
         };
     }
     let part = find_part(root, numbers)?;
-    let message = || (part.kind == Kind::Message).then(|| part.children.first()).flatten();
+    let message = || {
+        (part.kind == Kind::Message)
+            .then(|| part.children.first())
+            .flatten()
+    };
     match section {
         Section::Body => Some((part.body_start, part.end)),
         Section::Mime => Some((part.header_start, part.body_start)),
@@ -224,8 +234,13 @@ mod tests {
         assert_eq!(slice(&[1], Section::Body), Some("one"));
         assert_eq!(slice(&[1], Section::Mime), Some("\r\n"));
         assert_eq!(slice(&[1], Section::Header), None);
-        assert_eq!(slice(&[2], Section::Mime), Some("Content-Type: message/rfc822\r\n\r\n"));
-        assert!(slice(&[2], Section::Header).unwrap().starts_with("Subject: in"));
+        assert_eq!(
+            slice(&[2], Section::Mime),
+            Some("Content-Type: message/rfc822\r\n\r\n")
+        );
+        assert!(slice(&[2], Section::Header)
+            .unwrap()
+            .starts_with("Subject: in"));
         assert_eq!(slice(&[2, 1], Section::Body), Some("two"));
         assert_eq!(slice(&[2, 2], Section::Body), None);
         assert_eq!(slice(&[0], Section::Body), None);

@@ -6,7 +6,11 @@ const MAX_REFERENCES: usize = 100;
 /// The base subject in lower case, and whether a reply or forward marker was removed.
 #[must_use]
 pub fn base_subject(subject: &str) -> (String, bool) {
-    let mut text = subject.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut text = subject
+        .to_lowercase()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     let mut response = false;
     loop {
         while let Some(rest) = text.trim_end().strip_suffix("(fwd)") {
@@ -26,7 +30,10 @@ pub fn base_subject(subject: &str) -> (String, bool) {
                 _ => break,
             }
         }
-        let unwrapped = rest.strip_prefix("[fwd:").and_then(|r| r.strip_suffix(']')).map(str::trim);
+        let unwrapped = rest
+            .strip_prefix("[fwd:")
+            .and_then(|r| r.strip_suffix(']'))
+            .map(str::trim);
         match unwrapped {
             Some(inner) => {
                 response = true;
@@ -60,7 +67,10 @@ fn strip_marker(text: &str) -> Option<&str> {
     while let Some(after) = strip_blob(rest) {
         rest = after;
     }
-    let after = ["fwd", "fw", "re"].iter().find_map(|m| rest.strip_prefix(m))?.trim_start();
+    let after = ["fwd", "fw", "re"]
+        .iter()
+        .find_map(|m| rest.strip_prefix(m))?
+        .trim_start();
     let after = strip_blob(after).unwrap_or(after);
     after.strip_prefix(':').map(str::trim_start)
 }
@@ -82,7 +92,11 @@ pub fn references(references: Option<&[u8]>, in_reply_to: Option<&[u8]>) -> Vec<
     for piece in text.split('<').skip(1) {
         // A `<` before the `>`: the entry was cut off.
         let Some(end) = piece.find('>') else { continue };
-        let id: String = piece[..end].chars().filter(|c| !matches!(c, ' ' | '\t')).collect::<String>().to_lowercase();
+        let id: String = piece[..end]
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '\t'))
+            .collect::<String>()
+            .to_lowercase();
         if !id.is_empty() {
             ids.push(id);
         }
@@ -115,7 +129,11 @@ mod tests {
             ("a\0b", "", false),
         ];
         for (input, base, response) in cases {
-            assert_eq!(base_subject(input), (base.to_owned(), response), "{input:?}");
+            assert_eq!(
+                base_subject(input),
+                (base.to_owned(), response),
+                "{input:?}"
+            );
         }
     }
 
@@ -124,7 +142,10 @@ mod tests {
         assert_eq!(canonical_message_id(b" <A@B> x").as_deref(), Some("a@b"));
         assert_eq!(canonical_message_id(b"a@b"), None);
         assert_eq!(canonical_message_id(b"<>"), None);
-        assert_eq!(references(Some(b"<a@b> junk <cut <c @d>"), None), ["a@b", "c@d"]);
+        assert_eq!(
+            references(Some(b"<a@b> junk <cut <c @d>"), None),
+            ["a@b", "c@d"]
+        );
         assert_eq!(references(Some(b"<>"), Some(b"<x@y>")), ["x@y"]);
         assert_eq!(references(None, Some(b"text <x@y>")), Vec::<String>::new());
     }

@@ -13,7 +13,9 @@ struct Word<'a> {
 fn parse_word(text: &[u8]) -> Option<Word<'_>> {
     let inner = text.strip_prefix(b"=?")?;
     let first = memchr::memchr(b'?', inner)?;
-    let charset = std::str::from_utf8(&inner[..first]).ok().filter(|c| !c.is_empty() && !c.contains(' '))?;
+    let charset = std::str::from_utf8(&inner[..first])
+        .ok()
+        .filter(|c| !c.is_empty() && !c.contains(' '))?;
     let encoding = *inner.get(first + 1)?;
     if inner.get(first + 2) != Some(&b'?') {
         return None;
@@ -25,11 +27,18 @@ fn parse_word(text: &[u8]) -> Option<Word<'_>> {
         b'Q' | b'q' => q_decode(&body[..end]),
         _ => return None,
     };
-    Some(Word { charset, data, len: 2 + first + 3 + end + 2 })
+    Some(Word {
+        charset,
+        data,
+        len: 2 + first + 3 + end + 2,
+    })
 }
 
 fn q_decode(text: &[u8]) -> Vec<u8> {
-    let spaced: Vec<u8> = text.iter().map(|&b| if b == b'_' { b' ' } else { b }).collect();
+    let spaced: Vec<u8> = text
+        .iter()
+        .map(|&b| if b == b'_' { b' ' } else { b })
+        .collect();
     let mut out = crate::decode::decode_quoted_printable(&spaced);
     // A blank at the end is content here, not transport padding.
     let blanks = spaced.len() - spaced.trim_ascii_end().len();
@@ -60,7 +69,9 @@ pub fn decode_words(value: &[u8]) -> String {
             out.push_str(&to_text(between, ""));
         }
         match &mut pending {
-            Some((charset, data)) if charset.eq_ignore_ascii_case(word.charset) => data.extend_from_slice(&word.data),
+            Some((charset, data)) if charset.eq_ignore_ascii_case(word.charset) => {
+                data.extend_from_slice(&word.data)
+            }
             _ => {
                 flush(&mut pending, &mut out);
                 pending = Some((word.charset.to_owned(), word.data));

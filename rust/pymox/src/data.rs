@@ -30,7 +30,11 @@ struct Sink {
 
 impl Sink {
     fn new(tmp_dir: PathBuf, memory_limit: usize, max_size: u64) -> Self {
-        Self { fixer: LineFixer::new(), staging: Some(Staging::new(tmp_dir, memory_limit)), max_size }
+        Self {
+            fixer: LineFixer::new(),
+            staging: Some(Staging::new(tmp_dir, memory_limit)),
+            max_size,
+        }
     }
 
     fn write(&mut self, data: &[u8]) {
@@ -50,9 +54,14 @@ impl Sink {
     }
 
     fn finish(&mut self) -> PyResult<StagedMessage> {
-        let staging = self.staging.take().ok_or_else(|| PyValueError::new_err("message was refused or taken"))?;
+        let staging = self
+            .staging
+            .take()
+            .ok_or_else(|| PyValueError::new_err("message was refused or taken"))?;
         let facts = self.fixer.facts();
-        let staged = staging.finish().map_err(|err| PyOSError::new_err(err.to_string()))?;
+        let staged = staging
+            .finish()
+            .map_err(|err| PyOSError::new_err(err.to_string()))?;
         Ok(StagedMessage {
             staged: Some(staged),
             size: facts.size,
@@ -76,12 +85,18 @@ impl DataReceiver {
     #[new]
     #[pyo3(signature = (tmp_dir, max_size, memory_limit = 1 << 20))]
     fn new(tmp_dir: PathBuf, max_size: u64, memory_limit: usize) -> Self {
-        Self { decoder: DataDecoder::new(), sink: Sink::new(tmp_dir, memory_limit, max_size), done: false }
+        Self {
+            decoder: DataDecoder::new(),
+            sink: Sink::new(tmp_dir, memory_limit, max_size),
+            done: false,
+        }
     }
 
     fn feed(&mut self, py: Python<'_>, data: &[u8]) -> usize {
         let (decoder, sink) = (&mut self.decoder, &mut self.sink);
-        let progress = maybe_detach(py, data.len(), || decoder.feed(data, |piece| sink.write(piece)));
+        let progress = maybe_detach(py, data.len(), || {
+            decoder.feed(data, |piece| sink.write(piece))
+        });
         self.done = progress.done;
         progress.consumed
     }
@@ -118,11 +133,16 @@ impl LiteralReceiver {
     #[new]
     #[pyo3(signature = (tmp_dir, size, memory_limit = 1 << 20))]
     fn new(tmp_dir: PathBuf, size: u64, memory_limit: usize) -> Self {
-        Self { sink: Sink::new(tmp_dir, memory_limit, u64::MAX), remaining: size }
+        Self {
+            sink: Sink::new(tmp_dir, memory_limit, u64::MAX),
+            remaining: size,
+        }
     }
 
     fn feed(&mut self, py: Python<'_>, data: &[u8]) -> usize {
-        let take = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(data.len());
+        let take = usize::try_from(self.remaining)
+            .unwrap_or(usize::MAX)
+            .min(data.len());
         let sink = &mut self.sink;
         maybe_detach(py, take, || sink.write(&data[..take]));
         self.remaining -= take as u64;
@@ -156,7 +176,9 @@ struct StagedMessage {
 
 impl StagedMessage {
     fn staged(&self) -> PyResult<&Staged> {
-        self.staged.as_ref().ok_or_else(|| PyValueError::new_err("message was discarded"))
+        self.staged
+            .as_ref()
+            .ok_or_else(|| PyValueError::new_err("message was discarded"))
     }
 }
 
@@ -170,7 +192,12 @@ impl StagedMessage {
     }
 
     /// Parse and store in one call without the interpreter lock: what a delivery does before its transaction.
-    fn parse_and_store(&self, py: Python<'_>, prefix: Vec<u8>, path: PathBuf) -> PyResult<ParsedMessage> {
+    fn parse_and_store(
+        &self,
+        py: Python<'_>,
+        prefix: Vec<u8>,
+        path: PathBuf,
+    ) -> PyResult<ParsedMessage> {
         let staged = self.staged()?;
         py.detach(|| {
             staged.store(&path)?;
@@ -185,7 +212,10 @@ impl StagedMessage {
     }
 
     fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let data = self.staged()?.with_content(<[u8]>::to_vec).map_err(os_error)?;
+        let data = self
+            .staged()?
+            .with_content(<[u8]>::to_vec)
+            .map_err(os_error)?;
         Ok(PyBytes::new(py, &data))
     }
 
@@ -213,7 +243,8 @@ fn fsync_dir(py: Python<'_>, path: PathBuf) -> PyResult<()> {
 
 #[pyfunction]
 fn encode_data<'py>(py: Python<'py>, content: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    let wire = smtpdata::encode_data(content).map_err(|err| PyValueError::new_err(format!("{err:?}")))?;
+    let wire =
+        smtpdata::encode_data(content).map_err(|err| PyValueError::new_err(format!("{err:?}")))?;
     Ok(PyBytes::new(py, &wire))
 }
 
@@ -223,7 +254,9 @@ fn read_range(prefix: &[u8], path: &Path, start: u64, end: u64) -> std::io::Resu
     let (from, to) = (start.min(split), end.min(split));
     let wanted = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
     let mut data = Vec::with_capacity(wanted.min(1 << 26));
-    data.extend_from_slice(&prefix[usize::try_from(from).unwrap_or(0)..usize::try_from(to.max(from)).unwrap_or(0)]);
+    data.extend_from_slice(
+        &prefix[usize::try_from(from).unwrap_or(0)..usize::try_from(to.max(from)).unwrap_or(0)],
+    );
     if end > split && end > start {
         let mut file = File::open(path)?;
         let offset = start.max(split) - split;
@@ -241,9 +274,14 @@ fn read_ranges<'py>(
     requests: Vec<(Vec<u8>, PathBuf, u64, u64)>,
 ) -> Vec<Option<Bound<'py, PyBytes>>> {
     let read: Vec<Option<Vec<u8>>> = py.detach(|| {
-        requests.iter().map(|(prefix, path, start, end)| read_range(prefix, path, *start, *end).ok()).collect()
+        requests
+            .iter()
+            .map(|(prefix, path, start, end)| read_range(prefix, path, *start, *end).ok())
+            .collect()
     });
-    read.into_iter().map(|data| data.map(|d| PyBytes::new(py, &d))).collect()
+    read.into_iter()
+        .map(|data| data.map(|d| PyBytes::new(py, &d)))
+        .collect()
 }
 
 /// Adds this file's classes and functions to the module.

@@ -17,7 +17,8 @@ struct SequenceSet {
 impl SequenceSet {
     #[new]
     fn new(text: &str) -> PyResult<Self> {
-        let set = imapparse::SequenceSet::parse(text).ok_or_else(|| PyValueError::new_err("not a sequence set"))?;
+        let set = imapparse::SequenceSet::parse(text)
+            .ok_or_else(|| PyValueError::new_err("not a sequence set"))?;
         Ok(Self { set })
     }
 
@@ -47,7 +48,10 @@ fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>>
         Value::Bytes(data) => PyBytes::new(py, data).into_any(),
         Value::Set(set) => Bound::new(py, SequenceSet { set: set.clone() })?.into_any(),
         Value::List(values) => {
-            let items = values.iter().map(|v| to_python(py, v)).collect::<PyResult<Vec<_>>>()?;
+            let items = values
+                .iter()
+                .map(|v| to_python(py, v))
+                .collect::<PyResult<Vec<_>>>()?;
             PyList::new(py, items)?.into_any()
         }
         Value::Tuple(values) => tuple(py, values)?.into_any(),
@@ -55,7 +59,10 @@ fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>>
 }
 
 fn tuple<'py>(py: Python<'py>, values: &[Value]) -> PyResult<Bound<'py, PyTuple>> {
-    let items = values.iter().map(|v| to_python(py, v)).collect::<PyResult<Vec<_>>>()?;
+    let items = values
+        .iter()
+        .map(|v| to_python(py, v))
+        .collect::<PyResult<Vec<_>>>()?;
     PyTuple::new(py, items)
 }
 
@@ -70,9 +77,15 @@ impl CommandReader {
     #[new]
     #[pyo3(signature = (max_line = 16384, max_literal = 102_400, max_literals_total = 1_024_000))]
     fn new(max_line: usize, max_literal: u64, max_literals_total: u64) -> Self {
-        let limits =
-            Limits { line: max_line, literal: max_literal, literals_total: max_literals_total, ..Limits::default() };
-        Self { reader: imapparse::CommandReader::new(limits) }
+        let limits = Limits {
+            line: max_line,
+            literal: max_literal,
+            literals_total: max_literals_total,
+            ..Limits::default()
+        };
+        Self {
+            reader: imapparse::CommandReader::new(limits),
+        }
     }
 
     fn feed(&mut self, data: &[u8]) {
@@ -80,17 +93,32 @@ impl CommandReader {
     }
 
     fn next<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let Some(event) = self.reader.next() else { return Ok(None) };
+        let Some(event) = self.reader.next() else {
+            return Ok(None);
+        };
         let event = match event {
             Event::Continue => ("continue",).into_pyobject(py)?,
             Event::Command(command) => {
                 let args = tuple(py, &command.args)?.unbind();
-                let command = Command { tag: command.tag, name: command.name, args };
+                let command = Command {
+                    tag: command.tag,
+                    name: command.name,
+                    args,
+                };
                 ("command", command).into_pyobject(py)?
             }
             Event::Append(start) => {
                 let flags = to_python(py, &Value::List(start.flags))?;
-                ("append", start.tag, start.mailbox, flags, start.date_ms, start.size, start.sync).into_pyobject(py)?
+                (
+                    "append",
+                    start.tag,
+                    start.mailbox,
+                    flags,
+                    start.date_ms,
+                    start.size,
+                    start.sync,
+                )
+                    .into_pyobject(py)?
             }
             Event::Error { tag, error, fatal } => {
                 ("error", tag, error.code, error.text, error.unknown, fatal).into_pyobject(py)?
@@ -131,7 +159,9 @@ struct SessionView {
 impl SessionView {
     #[new]
     fn new(uids: Vec<u32>) -> Self {
-        Self { view: imapparse::SessionView::new(uids) }
+        Self {
+            view: imapparse::SessionView::new(uids),
+        }
     }
 
     fn __len__(&self) -> usize {
@@ -171,7 +201,9 @@ impl SessionView {
     }
 
     fn resolve(&self, set: &SequenceSet, is_uid: bool) -> PyResult<Vec<u32>> {
-        self.view.resolve(&set.set, is_uid).ok_or_else(|| PyValueError::new_err("message number out of range"))
+        self.view
+            .resolve(&set.set, is_uid)
+            .ok_or_else(|| PyValueError::new_err("message number out of range"))
     }
 }
 
@@ -209,20 +241,23 @@ fn hot_item(name: &str) -> Option<HotItem> {
 impl MailboxIndex {
     #[new]
     fn new() -> Self {
-        Self { index: RwLock::new(imapparse::MailboxIndex::new()) }
+        Self {
+            index: RwLock::new(imapparse::MailboxIndex::new()),
+        }
     }
 
     fn upsert(&self, rows: Vec<HotRow>) {
-        let row = |(uid, flags, keywords, modseq, size, received_ms, save_ms, message_id): HotRow| Row {
-            uid,
-            flags,
-            keywords,
-            modseq,
-            size,
-            received_ms,
-            save_ms,
-            message_id,
-        };
+        let row =
+            |(uid, flags, keywords, modseq, size, received_ms, save_ms, message_id): HotRow| Row {
+                uid,
+                flags,
+                keywords,
+                modseq,
+                size,
+                received_ms,
+                save_ms,
+                message_id,
+            };
         self.write().upsert(rows.into_iter().map(row));
     }
 
@@ -239,7 +274,9 @@ impl MailboxIndex {
     }
 
     fn new_view(&self) -> SessionView {
-        SessionView { view: imapparse::SessionView::new(self.read().live_uids()) }
+        SessionView {
+            view: imapparse::SessionView::new(self.read().live_uids()),
+        }
     }
 
     fn first_unseen(&self) -> Option<u32> {
@@ -248,7 +285,16 @@ impl MailboxIndex {
 
     fn get(&self, uid: u32) -> Option<HotRow> {
         let row = self.read().get(uid)?;
-        Some((row.uid, row.flags, row.keywords, row.modseq, row.size, row.received_ms, row.save_ms, row.message_id))
+        Some((
+            row.uid,
+            row.flags,
+            row.keywords,
+            row.modseq,
+            row.size,
+            row.received_ms,
+            row.save_ms,
+            row.message_id,
+        ))
     }
 
     /// FETCH responses for `rows` of (uid, column, …): hot items come from the index, others from the columns in order.
@@ -264,7 +310,9 @@ impl MailboxIndex {
         let mut out = Vec::new();
         for row in &rows {
             let uid: u32 = row.get_item(0)?.extract()?;
-            let Some(seq) = view.view.seq(uid) else { continue };
+            let Some(seq) = view.view.seq(uid) else {
+                continue;
+            };
             render::fetch_start(&mut out, seq, uid, uid_only);
             let mut first = uid_only;
             let mut column = 0;
@@ -306,7 +354,12 @@ impl MailboxIndex {
         PyBytes::new(py, &out)
     }
 
-    fn search(&self, py: Python<'_>, view: &SessionView, key: &Bound<'_, PyTuple>) -> PyResult<Vec<u32>> {
+    fn search(
+        &self,
+        py: Python<'_>,
+        view: &SessionView,
+        key: &Bound<'_, PyTuple>,
+    ) -> PyResult<Vec<u32>> {
         let key = search_key(key)?;
         let view = &view.view;
         Ok(py.detach(|| self.read().search(view, &key)))
@@ -368,7 +421,11 @@ fn search_key(key: &Bound<'_, PyTuple>) -> PyResult<SearchKey> {
         }
         "OR" => SearchKey::Or(nested(1)?, nested(2)?),
         "NOT" => SearchKey::Not(nested(1)?),
-        _ => return Err(PyValueError::new_err(format!("the index cannot decide {kind}"))),
+        _ => {
+            return Err(PyValueError::new_err(format!(
+                "the index cannot decide {kind}"
+            )))
+        }
     })
 }
 

@@ -30,12 +30,18 @@ impl ParsedMessage {
         let parsed = mimeparse::parse(whole, &Limits::default());
         let structure = mimeparse::write_structure(&parsed.root);
         let header = whole[..parsed.header_size.min(KEPT_HEADER_BYTES)].to_vec();
-        Self { parsed, structure, header }
+        Self {
+            parsed,
+            structure,
+            header,
+        }
     }
 }
 
 fn addresses(list: &[mimeparse::Address]) -> Vec<AddressTuple> {
-    list.iter().map(|a| (a.name.clone(), a.localpart.clone(), a.domain.clone())).collect()
+    list.iter()
+        .map(|a| (a.name.clone(), a.localpart.clone(), a.domain.clone()))
+        .collect()
 }
 
 #[pymethods]
@@ -126,7 +132,8 @@ struct PyPartInfo {
 }
 
 fn tree(structure: &[u8]) -> PyResult<PartInfo> {
-    mimeparse::read_structure(structure).ok_or_else(|| PyValueError::new_err("not a stored part structure"))
+    mimeparse::read_structure(structure)
+        .ok_or_else(|| PyValueError::new_err("not a stored part structure"))
 }
 
 #[pyfunction]
@@ -136,7 +143,11 @@ fn parse_message(py: Python<'_>, data: &[u8], prefix: Vec<u8>) -> ParsedMessage 
 }
 
 #[pyfunction]
-fn section_range(structure: &[u8], part: Vec<usize>, kind: &str) -> PyResult<Option<(usize, usize)>> {
+fn section_range(
+    structure: &[u8],
+    part: Vec<usize>,
+    kind: &str,
+) -> PyResult<Option<(usize, usize)>> {
     let section = match kind {
         "" => Section::Body,
         "HEADER" => Section::Header,
@@ -167,7 +178,12 @@ fn decode_part<'py>(py: Python<'py>, data: &[u8], encoding: &str) -> Option<Boun
 }
 
 #[pyfunction]
-fn header_fields<'py>(py: Python<'py>, header: &[u8], names: Vec<String>, exclude: bool) -> Bound<'py, PyBytes> {
+fn header_fields<'py>(
+    py: Python<'py>,
+    header: &[u8],
+    names: Vec<String>,
+    exclude: bool,
+) -> Bound<'py, PyBytes> {
     let wanted: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
     PyBytes::new(py, &mimeparse::filter_fields(header, &wanted, exclude))
 }
@@ -180,7 +196,9 @@ fn decode_header(value: &[u8]) -> String {
 #[pyfunction]
 fn header_values(header: &[u8], name: &str) -> Vec<String> {
     let found = mimeparse::fields(header).filter(|f| f.is(name));
-    found.map(|f| mimeparse::decode_words(&mimeparse::unfold(f.value))).collect()
+    found
+        .map(|f| mimeparse::decode_words(&mimeparse::unfold(f.value)))
+        .collect()
 }
 
 #[pyfunction]
@@ -201,7 +219,10 @@ fn search_message(
 
 #[pyfunction]
 fn parse_address_list(value: &[u8]) -> Vec<AddressTuple> {
-    let list: Vec<_> = mimeparse::parse_address_list(value).into_iter().map(mimeparse::Address::decoded).collect();
+    let list: Vec<_> = mimeparse::parse_address_list(value)
+        .into_iter()
+        .map(mimeparse::Address::decoded)
+        .collect();
     addresses(&list)
 }
 

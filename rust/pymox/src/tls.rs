@@ -7,7 +7,8 @@ use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tlsconn::{
-    ClientConfig, ClientOptions, Connection, Error, Hello, KnownKeys, Received, ServerConfig, ServerOptions, TicketKeys,
+    ClientConfig, ClientOptions, Connection, Error, Hello, KnownKeys, Received, ServerConfig,
+    ServerOptions, TicketKeys,
 };
 
 create_exception!(mox._rust, TlsError, PyException);
@@ -22,12 +23,18 @@ fn raise(err: Error) -> PyErr {
 type Pair<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
 fn pair(py: Python<'_>, received: Received) -> Pair<'_> {
-    (PyBytes::new(py, &received.plaintext), PyBytes::new(py, &received.output))
+    (
+        PyBytes::new(py, &received.plaintext),
+        PyBytes::new(py, &received.output),
+    )
 }
 
 fn digests(list: Vec<Vec<u8>>) -> PyResult<HashSet<[u8; 32]>> {
     list.into_iter()
-        .map(|d| <[u8; 32]>::try_from(d).map_err(|_| PyValueError::new_err("a key's digest has 32 bytes")))
+        .map(|d| {
+            <[u8; 32]>::try_from(d)
+                .map_err(|_| PyValueError::new_err("a key's digest has 32 bytes"))
+        })
         .collect()
 }
 
@@ -62,7 +69,9 @@ struct TlsTicketKeys(Arc<TicketKeys>);
 impl TlsTicketKeys {
     #[new]
     fn new(keys: Vec<Vec<u8>>) -> PyResult<Self> {
-        Ok(TlsTicketKeys(Arc::new(TicketKeys::new(&keys).map_err(raise)?)))
+        Ok(TlsTicketKeys(Arc::new(
+            TicketKeys::new(&keys).map_err(raise)?,
+        )))
     }
 
     fn replace(&self, keys: Vec<Vec<u8>>) -> PyResult<()> {
@@ -86,8 +95,16 @@ impl TlsServerConfig {
     ) -> PyResult<Self> {
         let client_keys = client_keys.map(|k| k.get().0.clone());
         let tickets = tickets.map(|k| k.get().0.clone());
-        let options = ServerOptions { keys, alpn, client_keys, tickets, tls13_only };
-        ServerConfig::new(options).map(TlsServerConfig).map_err(raise)
+        let options = ServerOptions {
+            keys,
+            alpn,
+            client_keys,
+            tickets,
+            tls13_only,
+        };
+        ServerConfig::new(options)
+            .map(TlsServerConfig)
+            .map_err(raise)
     }
 }
 
@@ -104,7 +121,14 @@ impl TlsClientConfig {
         alpn: Vec<Vec<u8>>,
         identity: Option<(Vec<u8>, Vec<u8>)>,
     ) -> PyResult<Self> {
-        ClientConfig::new(ClientOptions { verify, roots, alpn, identity }).map(TlsClientConfig).map_err(raise)
+        ClientConfig::new(ClientOptions {
+            verify,
+            roots,
+            alpn,
+            identity,
+        })
+        .map(TlsClientConfig)
+        .map_err(raise)
     }
 }
 
@@ -120,7 +144,11 @@ impl TlsHello {
 
     #[getter]
     fn alpn<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        self.0.alpn.iter().map(|name| PyBytes::new(py, name)).collect()
+        self.0
+            .alpn
+            .iter()
+            .map(|name| PyBytes::new(py, name))
+            .collect()
     }
 
     #[getter]
@@ -146,13 +174,18 @@ impl TlsConnection {
 
     #[staticmethod]
     fn client(config: &Bound<'_, TlsClientConfig>, server_name: &str) -> PyResult<Self> {
-        Connection::client(&config.get().0, server_name).map(TlsConnection).map_err(raise)
+        Connection::client(&config.get().0, server_name)
+            .map(TlsConnection)
+            .map_err(raise)
     }
 
     fn receive<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Pair<'py>> {
         let conn = &mut self.0;
-        let received =
-            if data.len() > DETACH_BYTES { py.detach(|| conn.receive(data)) } else { conn.receive(data) };
+        let received = if data.len() > DETACH_BYTES {
+            py.detach(|| conn.receive(data))
+        } else {
+            conn.receive(data)
+        };
         Ok(pair(py, received.map_err(raise)?))
     }
 
@@ -160,7 +193,11 @@ impl TlsConnection {
         self.0.hello().cloned().map(TlsHello)
     }
 
-    fn choose<'py>(&mut self, py: Python<'py>, config: &Bound<'py, TlsServerConfig>) -> PyResult<Pair<'py>> {
+    fn choose<'py>(
+        &mut self,
+        py: Python<'py>,
+        config: &Bound<'py, TlsServerConfig>,
+    ) -> PyResult<Pair<'py>> {
         let (conn, config) = (&mut self.0, &config.get().0);
         // The server's signature is the expensive part of a handshake.
         let received = py.detach(|| conn.choose(config));
@@ -169,7 +206,11 @@ impl TlsConnection {
 
     fn write<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let conn = &mut self.0;
-        let output = if data.len() > DETACH_BYTES { py.detach(|| conn.write(data)) } else { conn.write(data) };
+        let output = if data.len() > DETACH_BYTES {
+            py.detach(|| conn.write(data))
+        } else {
+            conn.write(data)
+        };
         Ok(PyBytes::new(py, &output.map_err(raise)?))
     }
 
@@ -222,16 +263,24 @@ impl TlsConnection {
     }
 
     fn peer_chain<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        self.0.peer_chain().iter().map(|der| PyBytes::new(py, der)).collect()
+        self.0
+            .peer_chain()
+            .iter()
+            .map(|der| PyBytes::new(py, der))
+            .collect()
     }
 
     fn peer_key_digest<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.0.peer_key_digest().map(|digest| PyBytes::new(py, &digest))
+        self.0
+            .peer_key_digest()
+            .map(|digest| PyBytes::new(py, &digest))
     }
 
     fn verification_error(&self, py: Python<'_>) -> Option<(&'static str, String)> {
         let conn = &self.0;
-        py.detach(|| conn.verification()).err().map(|err| (err.kind.name(), err.text))
+        py.detach(|| conn.verification())
+            .err()
+            .map(|err| (err.kind.name(), err.text))
     }
 
     fn export_keying_material<'py>(
@@ -241,7 +290,10 @@ impl TlsConnection {
         context: &[u8],
         length: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let material = self.0.export_keying_material(label, context, length).map_err(raise)?;
+        let material = self
+            .0
+            .export_keying_material(label, context, length)
+            .map_err(raise)?;
         Ok(PyBytes::new(py, &material))
     }
 }

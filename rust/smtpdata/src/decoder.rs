@@ -42,7 +42,11 @@ pub struct DataDecoder {
 
 impl Default for DataDecoder {
     fn default() -> Self {
-        Self { state: State::Line, suspicious: false, done: false }
+        Self {
+            state: State::Line,
+            suspicious: false,
+            done: false,
+        }
     }
 }
 
@@ -76,7 +80,10 @@ impl DataDecoder {
             self.byte(input[at], &mut emit);
             at += 1;
         }
-        Progress { consumed: at, done: self.done }
+        Progress {
+            consumed: at,
+            done: self.done,
+        }
     }
 
     fn byte(&mut self, byte: u8, emit: &mut impl FnMut(&[u8])) {
@@ -188,7 +195,11 @@ mod tests {
         for (input, content, suspicious, done) in cases {
             let got = decode(input, &[usize::MAX]);
             let shown = String::from_utf8_lossy(input);
-            assert_eq!((&got.0[..], got.1, got.2), (*content, *suspicious, *done), "{shown:?}");
+            assert_eq!(
+                (&got.0[..], got.1, got.2),
+                (*content, *suspicious, *done),
+                "{shown:?}"
+            );
         }
     }
 

@@ -24,7 +24,11 @@ pub struct LineFixer {
 
 impl Default for LineFixer {
     fn default() -> Self {
-        Self { facts: Facts::default(), last: b'\n', line_len: 0 }
+        Self {
+            facts: Facts::default(),
+            last: b'\n',
+            line_len: 0,
+        }
     }
 }
 
@@ -91,7 +95,11 @@ mod tests {
     fn table() {
         // input, output, have_body
         let cases: &[(&[u8], &[u8], bool)] = &[
-            (b"a: b\nc: d\n\nbody\n", b"a: b\r\nc: d\r\n\r\nbody\r\n", true),
+            (
+                b"a: b\nc: d\n\nbody\n",
+                b"a: b\r\nc: d\r\n\r\nbody\r\n",
+                true,
+            ),
             (b"a: b\r\n\r\nbody", b"a: b\r\n\r\nbody", true),
             (b"\r\nbody", b"\r\nbody", true),
             (b"\nbody", b"\r\nbody", true),
@@ -103,7 +111,11 @@ mod tests {
             for size in 1..=input.len().max(1) {
                 let (out, facts) = fix(input, size);
                 let shown = String::from_utf8_lossy(input);
-                assert_eq!((&out[..], facts.have_body), (*output, *have_body), "{shown:?} by {size}");
+                assert_eq!(
+                    (&out[..], facts.have_body),
+                    (*output, *have_body),
+                    "{shown:?} by {size}"
+                );
                 assert_eq!(facts.size, out.len() as u64);
             }
         }

@@ -29,7 +29,13 @@ impl Staging {
     /// Start collecting; `folder` is for temporary files, on the file system of the final file.
     #[must_use]
     pub fn new(folder: PathBuf, memory_limit: usize) -> Self {
-        Self { folder, memory_limit, memory: Vec::new(), file: None, error: None }
+        Self {
+            folder,
+            memory_limit,
+            memory: Vec::new(),
+            file: None,
+            error: None,
+        }
     }
 
     /// Add content.
@@ -69,7 +75,10 @@ impl Staging {
             self.spill()?;
         }
         let file = self.file.take().map(|(_, path)| path);
-        Ok(Staged { memory: std::mem::take(&mut self.memory), file })
+        Ok(Staged {
+            memory: std::mem::take(&mut self.memory),
+            file,
+        })
     }
 }
 
@@ -86,7 +95,10 @@ impl Staged {
     /// Content that is already in memory.
     #[must_use]
     pub fn from_bytes(data: Vec<u8>) -> Self {
-        Self { memory: data, file: None }
+        Self {
+            memory: data,
+            file: None,
+        }
     }
 
     /// Run `work` with the whole content.
@@ -185,10 +197,17 @@ mod tests {
             staged.store(&path).unwrap();
             assert_eq!(fs::read(&path).unwrap(), b"hello".repeat(20));
             assert_eq!(staged.with_content(<[u8]>::len).unwrap(), 100);
-            assert_eq!(staged.store(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(
+                staged.store(&path).unwrap_err().kind(),
+                io::ErrorKind::AlreadyExists
+            );
             drop(staged);
         }
-        assert_eq!(fs::read_dir(&dir).unwrap().count(), 2, "temporary files are removed");
+        assert_eq!(
+            fs::read_dir(&dir).unwrap().count(),
+            2,
+            "temporary files are removed"
+        );
         fs::remove_dir_all(dir).unwrap();
     }
 

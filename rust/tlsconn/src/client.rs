@@ -40,7 +40,9 @@ impl ClientConfig {
         let pkix = pkix_verifier(&provider, &options.roots)?;
         let verifier: Arc<dyn ServerCertVerifier> = match (&pkix, options.verify) {
             (Some(pkix), true) => pkix.clone(),
-            (None, true) => return Err(Error::new(Kind::Config, "verification needs trusted roots")),
+            (None, true) => {
+                return Err(Error::new(Kind::Config, "verification needs trusted roots"))
+            }
             (_, false) => Arc::new(AcceptAny(provider.clone())),
         };
         let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
@@ -55,14 +57,21 @@ impl ClientConfig {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = options.alpn;
-        Ok(ClientConfig { inner: Arc::new(config), pkix })
+        Ok(ClientConfig {
+            inner: Arc::new(config),
+            pkix,
+        })
     }
 }
 
-fn pkix_verifier(provider: &Arc<CryptoProvider>, pem: &[u8]) -> Result<Option<Arc<WebPkiServerVerifier>>, Error> {
+fn pkix_verifier(
+    provider: &Arc<CryptoProvider>,
+    pem: &[u8],
+) -> Result<Option<Arc<WebPkiServerVerifier>>, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|err| Error::new(Kind::Config, format!("trusted roots: {err}")))?;
+        let certificate =
+            certificate.map_err(|err| Error::new(Kind::Config, format!("trusted roots: {err}")))?;
         // A system's store may hold a few that do not parse; the others still count.
         let _ = roots.add(certificate);
     }
@@ -97,7 +106,13 @@ impl ServerCertVerifier for AcceptAny {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_signature(message, cert, dss, &self.0.signature_verification_algorithms, false)
+        verify_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+            false,
+        )
     }
 
     fn verify_tls13_signature(
@@ -106,7 +121,13 @@ impl ServerCertVerifier for AcceptAny {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_signature(message, cert, dss, &self.0.signature_verification_algorithms, true)
+        verify_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+            true,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -33,7 +33,10 @@ impl KnownKeys {
 
     /// Whether the key with this digest is acceptable.
     pub fn contains(&self, digest: &[u8; 32]) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(digest)
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(digest)
     }
 
     /// Number of keys.
@@ -86,12 +89,18 @@ impl ServerConfig {
             .iter()
             .map(|(chain, key)| load_identity(&provider, chain, key).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
-        let versions: &[&rustls::SupportedProtocolVersion] =
-            if options.tls13_only { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
-        let builder =
-            rustls::ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
+        let versions: &[&rustls::SupportedProtocolVersion] = if options.tls13_only {
+            &[&rustls::version::TLS13]
+        } else {
+            rustls::ALL_VERSIONS
+        };
+        let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions)?;
         let builder = match &options.client_keys {
-            Some(known) => builder.with_client_cert_verifier(Arc::new(KeyVerifier { known: known.clone(), provider })),
+            Some(known) => builder.with_client_cert_verifier(Arc::new(KeyVerifier {
+                known: known.clone(),
+                provider,
+            })),
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(Arc::new(Resolver(keys)));
@@ -102,12 +111,19 @@ impl ServerConfig {
             Some(tickets) => config.ticketer = tickets,
             None => config.send_tls13_tickets = 0,
         }
-        Ok(ServerConfig { inner: Arc::new(config), client_keys: options.client_keys })
+        Ok(ServerConfig {
+            inner: Arc::new(config),
+            client_keys: options.client_keys,
+        })
     }
 }
 
 /// Loads a certificate chain with its key, both PEM.
-pub(crate) fn load_identity(provider: &CryptoProvider, chain: &[u8], key: &[u8]) -> Result<CertifiedKey, Error> {
+pub(crate) fn load_identity(
+    provider: &CryptoProvider,
+    chain: &[u8],
+    key: &[u8],
+) -> Result<CertifiedKey, Error> {
     let config = |text: String| Error::new(Kind::Config, text);
     let certificates = CertificateDer::pem_slice_iter(chain)
         .collect::<Result<Vec<_>, _>>()
@@ -115,9 +131,12 @@ pub(crate) fn load_identity(provider: &CryptoProvider, chain: &[u8], key: &[u8])
     if certificates.is_empty() {
         return Err(config("certificate chain: no PEM block CERTIFICATE".into()));
     }
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|err| config(format!("private key: {err}")))?;
     let key =
-        provider.key_provider.load_private_key(key).map_err(|err| config(format!("private key: {err}")))?;
+        PrivateKeyDer::from_pem_slice(key).map_err(|err| config(format!("private key: {err}")))?;
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|err| config(format!("private key: {err}")))?;
     let identity = CertifiedKey::new(certificates, key);
     match identity.keys_match() {
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
@@ -135,9 +154,15 @@ struct Resolver(Vec<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let mut usable = self.0.iter().filter(|k| k.key.choose_scheme(hello.signature_schemes()).is_some());
+        let mut usable = self
+            .0
+            .iter()
+            .filter(|k| k.key.choose_scheme(hello.signature_schemes()).is_some());
         if self.0.len() > 1 {
-            if let Some(name) = hello.server_name().and_then(|n| ServerName::try_from(n).ok()) {
+            if let Some(name) = hello
+                .server_name()
+                .and_then(|n| ServerName::try_from(n).ok())
+            {
                 if let Some(found) = usable.clone().find(|k| is_for(k, &name)) {
                     return Some(found.clone());
                 }
@@ -189,7 +214,13 @@ impl ClientCertVerifier for KeyVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_signature(message, cert, dss, &self.provider.signature_verification_algorithms, false)
+        verify_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+            false,
+        )
     }
 
     fn verify_tls13_signature(
@@ -198,10 +229,18 @@ impl ClientCertVerifier for KeyVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_signature(message, cert, dss, &self.provider.signature_verification_algorithms, true)
+        verify_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+            true,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -37,14 +37,23 @@ impl Hello {
         let hello = accepted.client_hello();
         Hello {
             server_name: hello.server_name().map(str::to_owned),
-            alpn: hello.alpn().map(|names| names.map(<[u8]>::to_vec).collect()).unwrap_or_default(),
-            signature_schemes: hello.signature_schemes().iter().map(|s| u16::from(*s)).collect(),
+            alpn: hello
+                .alpn()
+                .map(|names| names.map(<[u8]>::to_vec).collect())
+                .unwrap_or_default(),
+            signature_schemes: hello
+                .signature_schemes()
+                .iter()
+                .map(|s| u16::from(*s))
+                .collect(),
         }
     }
 
     /// Whether the client verifies ECDSA certificates.
     pub fn can_ecdsa(&self) -> bool {
-        self.signature_schemes.iter().any(|s| matches!(s, 0x0403 | 0x0503 | 0x0603))
+        self.signature_schemes
+            .iter()
+            .any(|s| matches!(s, 0x0403 | 0x0503 | 0x0603))
     }
 }
 
@@ -98,8 +107,12 @@ impl Connection {
 
     /// A client; its ClientHello is in [`Connection::take_output`]. An IP address as name sends no SNI.
     pub fn client(config: &ClientConfig, server_name: &str) -> Result<Self, Error> {
-        let name = ServerName::try_from(server_name.to_owned())
-            .map_err(|_| Error::new(Kind::Config, format!("`{server_name}` is no name of a server")))?;
+        let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
+            Error::new(
+                Kind::Config,
+                format!("`{server_name}` is no name of a server"),
+            )
+        })?;
         let mut inner = ClientConnection::new(config.inner.clone(), name.clone())?;
         inner.set_buffer_limit(None);
         let mut conn = Self::new(State::Open(Box::new(inner.into())));
@@ -116,21 +129,31 @@ impl Connection {
             State::Hello(_) => self.receive_hello(data),
             State::Choosing(..) => self.keep(data),
             State::Open(_) => self.receive_records(data, &mut plaintext),
-            State::Failed => Err(Error::new(Kind::State, "the TLS connection has failed before")),
+            State::Failed => Err(Error::new(
+                Kind::State,
+                "the TLS connection has failed before",
+            )),
         };
         self.collect_output();
         if let Err(err) = result {
             self.state = State::Failed;
             return Err(err);
         }
-        Ok(Received { plaintext, output: self.take_output() })
+        Ok(Received {
+            plaintext,
+            output: self.take_output(),
+        })
     }
 
     fn receive_hello(&mut self, mut data: &[u8]) -> Result<(), Error> {
         self.check_head(data)?;
-        let State::Hello(acceptor) = &mut self.state else { return Ok(()) };
+        let State::Hello(acceptor) = &mut self.state else {
+            return Ok(());
+        };
         while !data.is_empty() {
-            acceptor.read_tls(&mut data).map_err(|err| Error::new(Kind::Protocol, err.to_string()))?;
+            acceptor
+                .read_tls(&mut data)
+                .map_err(|err| Error::new(Kind::Protocol, err.to_string()))?;
             match acceptor.accept() {
                 Ok(None) => {}
                 Ok(Some(accepted)) => {
@@ -151,14 +174,19 @@ impl Connection {
         match self.head[..] {
             [] | [HANDSHAKE_RECORD | ALERT_RECORD, ..] => Ok(()),
             [first] | [first, _] if first & 0x80 != 0 => Ok(()),
-            [first, _, 1] if first & 0x80 != 0 => Err(Error::new(Kind::Sslv2, "the client speaks SSL 2")),
+            [first, _, 1] if first & 0x80 != 0 => {
+                Err(Error::new(Kind::Sslv2, "the client speaks SSL 2"))
+            }
             _ => Err(Error::new(Kind::NotTls, "the peer does not speak TLS")),
         }
     }
 
     fn keep(&mut self, data: &[u8]) -> Result<(), Error> {
         if self.pending.len() + data.len() > MAX_PENDING_BYTES {
-            return Err(Error::new(Kind::Protocol, "too many bytes behind the ClientHello"));
+            return Err(Error::new(
+                Kind::Protocol,
+                "too many bytes behind the ClientHello",
+            ));
         }
         self.pending.extend(data);
         Ok(())
@@ -181,7 +209,10 @@ impl Connection {
     /// Goes on with `config`.
     pub fn choose(&mut self, config: &ServerConfig) -> Result<Received, Error> {
         let State::Choosing(accepted, _) = std::mem::replace(&mut self.state, State::Failed) else {
-            return Err(Error::new(Kind::State, "there is no ClientHello to choose a configuration for"));
+            return Err(Error::new(
+                Kind::State,
+                "there is no ClientHello to choose a configuration for",
+            ));
         };
         let mut inner = match accepted.into_connection(config.inner.clone()) {
             Ok(inner) => inner,
@@ -195,16 +226,26 @@ impl Connection {
     }
 
     fn receive_records(&mut self, mut data: &[u8], plaintext: &mut Vec<u8>) -> Result<(), Error> {
-        let State::Open(conn) = &mut self.state else { return Ok(()) };
+        let State::Open(conn) = &mut self.state else {
+            return Ok(());
+        };
         let other = |err: std::io::Error| Error::new(Kind::Other, err.to_string());
         loop {
-            let taken = if data.is_empty() { 0 } else { conn.read_tls(&mut data).map_err(other)? };
-            let state = conn.process_new_packets().map_err(|err| server_error(err, self.verification.is_none()))?;
+            let taken = if data.is_empty() {
+                0
+            } else {
+                conn.read_tls(&mut data).map_err(other)?
+            };
+            let state = conn
+                .process_new_packets()
+                .map_err(|err| server_error(err, self.verification.is_none()))?;
             let count = state.plaintext_bytes_to_read();
             if count > 0 {
                 let start = plaintext.len();
                 plaintext.resize(start + count, 0);
-                conn.reader().read_exact(&mut plaintext[start..]).map_err(other)?;
+                conn.reader()
+                    .read_exact(&mut plaintext[start..])
+                    .map_err(other)?;
             }
             // Nothing is taken any more after close_notify.
             if taken == 0 || data.is_empty() {
@@ -216,12 +257,17 @@ impl Connection {
 
     /// A resumed session skips the handshake's check of the client's key, which may have been removed since.
     fn check_resumed_key(&mut self) -> Result<(), Error> {
-        let State::Open(conn) = &self.state else { return Ok(()) };
+        let State::Open(conn) = &self.state else {
+            return Ok(());
+        };
         if self.key_checked || conn.is_handshaking() {
             return Ok(());
         }
         self.key_checked = true;
-        match (&self.client_keys, conn.peer_certificates().and_then(<[_]>::first)) {
+        match (
+            &self.client_keys,
+            conn.peer_certificates().and_then(<[_]>::first),
+        ) {
             (Some(known), Some(leaf)) if !known.accepts(leaf) => Err(unknown_client_key()),
             _ => Ok(()),
         }
@@ -246,10 +292,15 @@ impl Connection {
     /// Encrypts `data`; all bytes to send.
     pub fn write(&mut self, data: &[u8]) -> Result<Vec<u8>, Error> {
         if self.is_handshaking() || self.closed {
-            return Err(Error::new(Kind::State, "the TLS connection is not open for writing"));
+            return Err(Error::new(
+                Kind::State,
+                "the TLS connection is not open for writing",
+            ));
         }
         if let State::Open(conn) = &mut self.state {
-            conn.writer().write_all(data).map_err(|err| Error::new(Kind::Other, err.to_string()))?;
+            conn.writer()
+                .write_all(data)
+                .map_err(|err| Error::new(Kind::Other, err.to_string()))?;
         }
         self.collect_output();
         Ok(self.take_output())
@@ -299,30 +350,48 @@ impl Connection {
 
     /// IANA name of the cipher suite.
     pub fn cipher_suite(&self) -> String {
-        let name = self.inner().and_then(|conn| conn.negotiated_cipher_suite()).map(|s| s.suite());
-        name.and_then(|n| n.as_str()).unwrap_or_default().replace("TLS13_", "TLS_")
+        let name = self
+            .inner()
+            .and_then(|conn| conn.negotiated_cipher_suite())
+            .map(|s| s.suite());
+        name.and_then(|n| n.as_str())
+            .unwrap_or_default()
+            .replace("TLS13_", "TLS_")
     }
 
     /// Name of the key exchange group.
     pub fn key_exchange(&self) -> String {
-        let group = self.inner().and_then(|conn| conn.negotiated_key_exchange_group()).map(|g| g.name());
-        group.and_then(|n| n.as_str()).unwrap_or_default().to_owned()
+        let group = self
+            .inner()
+            .and_then(|conn| conn.negotiated_key_exchange_group())
+            .map(|g| g.name());
+        group
+            .and_then(|n| n.as_str())
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Name that the client asked for.
     pub fn server_name(&self) -> String {
         match self.inner() {
-            Some(rustls::Connection::Server(conn)) => conn.server_name().unwrap_or_default().to_owned(),
-            Some(rustls::Connection::Client(_)) => {
-                self.verification.as_ref().map(|v| v.0.to_str().into_owned()).unwrap_or_default()
+            Some(rustls::Connection::Server(conn)) => {
+                conn.server_name().unwrap_or_default().to_owned()
             }
+            Some(rustls::Connection::Client(_)) => self
+                .verification
+                .as_ref()
+                .map(|v| v.0.to_str().into_owned())
+                .unwrap_or_default(),
             None => String::new(),
         }
     }
 
     /// Negotiated application protocol.
     pub fn alpn(&self) -> String {
-        let name = self.inner().and_then(|conn| conn.alpn_protocol()).unwrap_or_default();
+        let name = self
+            .inner()
+            .and_then(|conn| conn.alpn_protocol())
+            .unwrap_or_default();
         String::from_utf8_lossy(name).into_owned()
     }
 
@@ -336,7 +405,9 @@ impl Connection {
         if self.client_keys.is_none() && self.verification.is_none() {
             return &[];
         }
-        self.inner().and_then(|conn| conn.peer_certificates()).unwrap_or_default()
+        self.inner()
+            .and_then(|conn| conn.peer_certificates())
+            .unwrap_or_default()
     }
 
     /// SHA-256 of the peer's SubjectPublicKeyInfo.
@@ -346,9 +417,14 @@ impl Connection {
 
     /// Client: what PKIX verification says of the server's chain; Ok when it is good.
     pub fn verification(&self) -> Result<(), Error> {
-        let Some((name, pkix)) = &self.verification else { return Ok(()) };
+        let Some((name, pkix)) = &self.verification else {
+            return Ok(());
+        };
         let Some(pkix) = pkix else {
-            return Err(Error::new(Kind::CertificateIssuer, "no trusted roots to verify with"));
+            return Err(Error::new(
+                Kind::CertificateIssuer,
+                "no trusted roots to verify with",
+            ));
         };
         let Some((leaf, intermediates)) = self.peer_chain().split_first() else {
             return Err(Error::new(Kind::Certificate, "no certificate"));
@@ -358,15 +434,26 @@ impl Connection {
     }
 
     /// RFC 5705, RFC 8446 §7.5.
-    pub fn export_keying_material(&self, label: &[u8], context: &[u8], length: usize) -> Result<Vec<u8>, Error> {
+    pub fn export_keying_material(
+        &self,
+        label: &[u8],
+        context: &[u8],
+        length: usize,
+    ) -> Result<Vec<u8>, Error> {
         if length == 0 || length > MAX_EXPORT_LEN {
-            return Err(Error::new(Kind::State, format!("cannot export {length} bytes of keying material")));
+            return Err(Error::new(
+                Kind::State,
+                format!("cannot export {length} bytes of keying material"),
+            ));
         }
         match self.inner() {
             Some(conn) if !conn.is_handshaking() => {
                 Ok(conn.export_keying_material(vec![0; length], label, Some(context))?)
             }
-            _ => Err(Error::new(Kind::State, "keying material exists only after the handshake")),
+            _ => Err(Error::new(
+                Kind::State,
+                "keying material exists only after the handshake",
+            )),
         }
     }
 }
@@ -374,7 +461,9 @@ impl Connection {
 /// On a server the only certificate failures are those of the client's key.
 fn server_error(err: rustls::Error, is_server: bool) -> Error {
     match err {
-        rustls::Error::InvalidCertificate(CertificateError::BadEncoding) if is_server => unknown_client_key(),
+        rustls::Error::InvalidCertificate(CertificateError::BadEncoding) if is_server => {
+            unknown_client_key()
+        }
         err => err.into(),
     }
 }

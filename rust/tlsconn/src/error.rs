@@ -83,7 +83,12 @@ pub struct Error {
 impl Error {
     /// An error without an alert.
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Error { kind, text: text.into(), alert: None, from_peer: false }
+        Error {
+            kind,
+            text: text.into(),
+            alert: None,
+            from_peer: false,
+        }
     }
 }
 
@@ -118,12 +123,16 @@ impl From<rustls::Error> for Error {
         let text = err.to_string();
         let (kind, alert, from_peer) = match err {
             rustls::Error::AlertReceived(alert) => (Kind::Alert, Some(alert), true),
-            rustls::Error::InvalidCertificate(err) => {
-                (certificate_kind(&err), Some(AlertDescription::from(err)), false)
-            }
-            rustls::Error::NoCertificatesPresented => {
-                (Kind::Certificate, Some(AlertDescription::CertificateRequired), false)
-            }
+            rustls::Error::InvalidCertificate(err) => (
+                certificate_kind(&err),
+                Some(AlertDescription::from(err)),
+                false,
+            ),
+            rustls::Error::NoCertificatesPresented => (
+                Kind::Certificate,
+                Some(AlertDescription::CertificateRequired),
+                false,
+            ),
             rustls::Error::PeerIncompatible(why) => {
                 let kind = incompatible_kind(&why);
                 let alert = match kind {
@@ -132,19 +141,41 @@ impl From<rustls::Error> for Error {
                 };
                 (kind, Some(alert), false)
             }
-            rustls::Error::NoApplicationProtocol => {
-                (Kind::Parameters, Some(AlertDescription::NoApplicationProtocol), false)
+            rustls::Error::NoApplicationProtocol => (
+                Kind::Parameters,
+                Some(AlertDescription::NoApplicationProtocol),
+                false,
+            ),
+            rustls::Error::InvalidMessage(_) => {
+                (Kind::Protocol, Some(AlertDescription::DecodeError), false)
             }
-            rustls::Error::InvalidMessage(_) => (Kind::Protocol, Some(AlertDescription::DecodeError), false),
-            rustls::Error::InappropriateMessage { .. } | rustls::Error::InappropriateHandshakeMessage { .. } => {
-                (Kind::Protocol, Some(AlertDescription::UnexpectedMessage), false)
+            rustls::Error::InappropriateMessage { .. }
+            | rustls::Error::InappropriateHandshakeMessage { .. } => (
+                Kind::Protocol,
+                Some(AlertDescription::UnexpectedMessage),
+                false,
+            ),
+            rustls::Error::PeerMisbehaved(_) => (
+                Kind::Protocol,
+                Some(AlertDescription::IllegalParameter),
+                false,
+            ),
+            rustls::Error::DecryptError => {
+                (Kind::Decrypt, Some(AlertDescription::BadRecordMac), false)
             }
-            rustls::Error::PeerMisbehaved(_) => (Kind::Protocol, Some(AlertDescription::IllegalParameter), false),
-            rustls::Error::DecryptError => (Kind::Decrypt, Some(AlertDescription::BadRecordMac), false),
-            rustls::Error::PeerSentOversizedRecord => (Kind::Protocol, Some(AlertDescription::RecordOverflow), false),
+            rustls::Error::PeerSentOversizedRecord => (
+                Kind::Protocol,
+                Some(AlertDescription::RecordOverflow),
+                false,
+            ),
             _ => (Kind::Other, None, false),
         };
-        Error { kind, text, alert: alert.map(u8::from), from_peer }
+        Error {
+            kind,
+            text,
+            alert: alert.map(u8::from),
+            from_peer,
+        }
     }
 }
 
@@ -161,9 +192,15 @@ fn incompatible_kind(why: &PeerIncompatible) -> Kind {
 
 fn certificate_kind(err: &CertificateError) -> Kind {
     match err {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Kind::CertificateExpired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Kind::CertificateNotYetValid,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Kind::CertificateName,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            Kind::CertificateExpired
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Kind::CertificateNotYetValid
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Kind::CertificateName
+        }
         CertificateError::UnknownIssuer => Kind::CertificateIssuer,
         CertificateError::Revoked => Kind::CertificateRevoked,
         _ => Kind::Certificate,

@@ -31,14 +31,21 @@ impl<'a> Der<'a> {
             0x81..=0x83 => {
                 let count = usize::from(first & 0x7f);
                 let bytes = self.0.get(2..2 + count)?;
-                (2 + count, bytes.iter().fold(0usize, |n, b| (n << 8) | usize::from(*b)))
+                (
+                    2 + count,
+                    bytes.iter().fold(0usize, |n, b| (n << 8) | usize::from(*b)),
+                )
             }
             _ => return None,
         };
         let content = self.0.get(header..header.checked_add(length)?)?;
         let (whole, rest) = self.0.split_at(header + length);
         self.0 = rest;
-        Some(Element { tag, content, whole })
+        Some(Element {
+            tag,
+            content,
+            whole,
+        })
     }
 
     fn expect(&mut self, tag: u8) -> Option<Element<'a>> {
@@ -48,7 +55,9 @@ impl<'a> Der<'a> {
 
 /// SubjectPublicKeyInfo, with tag and length, of a DER certificate; None when the DER cannot be walked that far.
 pub fn spki_of(certificate: &[u8]) -> Option<&[u8]> {
-    let mut tbs = Der(Der(Der(certificate).expect(SEQUENCE)?.content).expect(SEQUENCE)?.content);
+    let mut tbs = Der(Der(Der(certificate).expect(SEQUENCE)?.content)
+        .expect(SEQUENCE)?
+        .content);
     let first = tbs.next()?;
     if first.tag == VERSION {
         tbs.expect(INTEGER)?;
@@ -64,7 +73,10 @@ pub fn spki_of(certificate: &[u8]) -> Option<&[u8]> {
 
 /// SHA-256 of the SubjectPublicKeyInfo of a DER certificate: the identity of its key.
 pub fn key_digest(certificate: &[u8]) -> Option<[u8; 32]> {
-    digest::digest(&digest::SHA256, spki_of(certificate)?).as_ref().try_into().ok()
+    digest::digest(&digest::SHA256, spki_of(certificate)?)
+        .as_ref()
+        .try_into()
+        .ok()
 }
 
 /// Algorithm identifier (content) and key bits of a SubjectPublicKeyInfo.
@@ -90,10 +102,20 @@ pub(crate) fn verify_signature(
     if tls13 && is_pkcs1(signed.scheme) {
         return Err(bad(CertificateError::BadSignature));
     }
-    let (id, key) = spki_of(certificate).and_then(key_parts).ok_or_else(|| bad(CertificateError::BadEncoding))?;
-    let candidates = algorithms.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme).map_or(&[][..], |m| m.1);
+    let (id, key) = spki_of(certificate)
+        .and_then(key_parts)
+        .ok_or_else(|| bad(CertificateError::BadEncoding))?;
+    let candidates = algorithms
+        .mapping
+        .iter()
+        .find(|(scheme, _)| *scheme == signed.scheme)
+        .map_or(&[][..], |m| m.1);
     // In TLS 1.3 an ECDSA scheme names its curve, and only the first candidate has that one.
-    let candidates = if tls13 { candidates.get(..1).unwrap_or_default() } else { candidates };
+    let candidates = if tls13 {
+        candidates.get(..1).unwrap_or_default()
+    } else {
+        candidates
+    };
     for algorithm in candidates {
         if algorithm.public_key_alg_id().as_ref() == id {
             return algorithm
@@ -128,7 +150,14 @@ mod tests {
     }
 
     fn certificate(version: bool) -> (Vec<u8>, Vec<u8>) {
-        let spki = element(SEQUENCE, &[element(SEQUENCE, b"\x06\x01\x2a"), element(BIT_STRING, b"\0key")].concat());
+        let spki = element(
+            SEQUENCE,
+            &[
+                element(SEQUENCE, b"\x06\x01\x2a"),
+                element(BIT_STRING, b"\0key"),
+            ]
+            .concat(),
+        );
         let mut tbs = Vec::new();
         if version {
             tbs.extend(element(VERSION, &element(INTEGER, &[2])));

@@ -33,7 +33,10 @@ impl TicketKey {
         let mut name = [0; NAME_LEN];
         name.copy_from_slice(&derived_name.as_ref()[..NAME_LEN]);
         let aead = UnboundKey::new(&AES_256_GCM, derived_key.as_ref()).map_err(|_| wrong())?;
-        Ok(TicketKey { name, aead: LessSafeKey::new(aead) })
+        Ok(TicketKey {
+            name,
+            aead: LessSafeKey::new(aead),
+        })
     }
 }
 
@@ -45,7 +48,9 @@ pub struct TicketKeys {
 
 impl std::fmt::Debug for TicketKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TicketKeys").field("count", &self.current().len()).finish()
+        f.debug_struct("TicketKeys")
+            .field("count", &self.current().len())
+            .finish()
     }
 }
 
@@ -60,15 +65,24 @@ impl TicketKeys {
     /// Put other keys in force, also for connections that exist already.
     pub fn replace<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<(), Error> {
         if keys.len() > MAX_KEYS {
-            return Err(Error::new(Kind::Config, format!("more than {MAX_KEYS} ticket keys")));
+            return Err(Error::new(
+                Kind::Config,
+                format!("more than {MAX_KEYS} ticket keys"),
+            ));
         }
-        let keys = keys.iter().map(|k| TicketKey::new(k.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let keys = keys
+            .iter()
+            .map(|k| TicketKey::new(k.as_ref()))
+            .collect::<Result<Vec<_>, _>>()?;
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
     }
 
     fn current(&self) -> Arc<Vec<TicketKey>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -91,7 +105,9 @@ impl ProducesTickets for TicketKeys {
         out.extend(nonce);
         let mut sealed = plain.to_vec();
         let nonce = Nonce::assume_unique_for_key(nonce);
-        key.aead.seal_in_place_append_tag(nonce, Aad::from(key.name), &mut sealed).ok()?;
+        key.aead
+            .seal_in_place_append_tag(nonce, Aad::from(key.name), &mut sealed)
+            .ok()?;
         out.extend(sealed);
         Some(out)
     }
@@ -103,7 +119,11 @@ impl ProducesTickets for TicketKeys {
         let key = keys.iter().find(|k| k.name == name)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut sealed = sealed.to_vec();
-        let length = key.aead.open_in_place(nonce, Aad::from(key.name), &mut sealed).ok()?.len();
+        let length = key
+            .aead
+            .open_in_place(nonce, Aad::from(key.name), &mut sealed)
+            .ok()?
+            .len();
         sealed.truncate(length);
         Some(sealed)
     }
@@ -119,7 +139,10 @@ mod tests {
         let ticket = keys.encrypt(b"session").unwrap();
         keys.replace(&[[2u8; 32], [1u8; 32]]).unwrap();
         assert_eq!(keys.decrypt(&ticket).as_deref(), Some(&b"session"[..]));
-        assert_ne!(keys.encrypt(b"session").unwrap()[..NAME_LEN], ticket[..NAME_LEN]);
+        assert_ne!(
+            keys.encrypt(b"session").unwrap()[..NAME_LEN],
+            ticket[..NAME_LEN]
+        );
         keys.replace(&[[2u8; 32]]).unwrap();
         assert_eq!(keys.decrypt(&ticket), None);
     }

@@ -1,1 +1,0 @@
-"""See docs/interfaces.md and DESIGN section 2 for what belongs in mox.acme."""

@@ -294,8 +294,8 @@ impl MailboxIndex {
 
 /// First index from `from` on whose key is not below `key`: a step or two, else a binary search.
 fn advance<T>(items: &[T], from: usize, key: u32, key_of: impl Fn(&T) -> u32) -> usize {
-    for at in from..(from + 4).min(items.len()) {
-        if key_of(&items[at]) >= key {
+    for (at, item) in items.iter().enumerate().skip(from).take(4) {
+        if key_of(item) >= key {
             return at;
         }
     }

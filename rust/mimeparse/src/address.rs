@@ -234,7 +234,11 @@ mod tests {
 
     #[test]
     fn table() {
-        let cases: &[(&str, &[(&str, &str, &str)])] = &[
+        type Case = (
+            &'static str,
+            &'static [(&'static str, &'static str, &'static str)],
+        );
+        let cases: &[Case] = &[
             ("a@b.c", &[("", "a", "b.c")]),
             (
                 "X Y <a@b>, \"Z, W\" <c@d>",

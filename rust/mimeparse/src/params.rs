@@ -201,7 +201,12 @@ mod tests {
 
     #[test]
     fn table() {
-        let cases: &[(&str, &str, &[(&str, &str)])] = &[
+        type Case = (
+            &'static str,
+            &'static str,
+            &'static [(&'static str, &'static str)],
+        );
+        let cases: &[Case] = &[
             (
                 "text/plain; charset=utf-8",
                 "text/plain",

@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml
 EXTENSION := python/mox/_rust.abi3.so
-PEERS := dovecot-imapd dovecot-lmtpd postfix swaks isync curl mutt msmtp
+PEERS := dovecot-imapd dovecot-lmtpd postfix swaks libnet-ssleay-perl libauthen-sasl-perl isync curl mutt neomutt msmtp \
+	fetchmail offlineimap3 unbound knot knot-dnsutils opendkim opendkim-tools gnutls-bin openssl pebble
 RUN_ARGS ?=
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 

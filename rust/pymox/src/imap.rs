@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 /// A sequence set as the client wrote it.
-#[pyclass(module = "mox._rust", frozen)]
+#[pyclass(module = "mox._rust", frozen, from_py_object)]
 #[derive(Clone)]
 struct SequenceSet {
     set: imapparse::SequenceSet,

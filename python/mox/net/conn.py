@@ -27,6 +27,7 @@ class TlsInfo(NamedTuple):
     cipher_suite: str
     server_name: str
     resumed: bool
+    alpn: str = ""
 
 
 class Connection(asyncio.Protocol):
@@ -167,7 +168,9 @@ class Connection(asyncio.Protocol):
                 if self._eof:
                     raise ConnectionError("TLS handshake failed") from self._error
                 await self._wait(None)
-        self.tls = TlsInfo(self._tls.version, self._tls.cipher_suite, self._tls.server_name, self._tls.resumed)
+        self.tls = TlsInfo(
+            self._tls.version, self._tls.cipher_suite, self._tls.server_name, self._tls.resumed, self._tls.alpn
+        )
 
     def channel_binding(self) -> bytes | None:
         """tls-exporter (RFC 9266); None without TLS 1.3."""
@@ -187,6 +190,15 @@ class Connection(asyncio.Protocol):
                 await self._lost.wait()
         except TimeoutError:
             self.abort()
+
+    def write_eof(self) -> None:
+        """Send what is queued and then the end of the stream; reading goes on."""
+        if self._transport is None:
+            return
+        if self._tls is not None and not self._tls.handshaking:
+            self._send(self._tls.close())
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def abort(self) -> None:
         """Close at once."""

@@ -122,3 +122,63 @@ def deliver(host: str, port: int, hello: str, recipient: str, connections: int, 
         return time.perf_counter() - started
 
     return asyncio.run(run())
+
+
+async def _imap(host: str, port: int, user: str, password: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection(host, port)
+    await _line(reader, b"* ")
+    await _ask(reader, writer, f'LOGIN {user} "{password}"')
+    return reader, writer
+
+
+async def _line(reader: asyncio.StreamReader, start: bytes) -> bytes:
+    """Read up to a line that begins with `start`. Raises RuntimeError at the end of the stream."""
+    while True:
+        line = await asyncio.wait_for(reader.readline(), 60)
+        if line.startswith(start):
+            return line
+        if not line:
+            raise RuntimeError(f"connection closed while waiting for {start!r}")
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, command: str) -> None:
+    writer.write(f"x {command}\r\n".encode())
+    line = await _line(reader, b"x ")
+    if not line.startswith(b"x OK"):
+        raise RuntimeError(f"unexpected answer: {line!r}")
+
+
+async def logins(host: str, port: int, user: str, password: str, count: int) -> float:
+    """Connect and log in `count` times at once; seconds until all are in."""
+    started = time.perf_counter()
+    connections = await asyncio.gather(*(_imap(host, port, user, password) for _ in range(count)))
+    seconds = time.perf_counter() - started
+    for _, writer in connections:
+        writer.close()
+    return seconds
+
+
+async def idle_latencies(host: str, port: int, user: str, password: str, sessions: int, changes: int) -> list[float]:
+    """Seconds between the moment a flag change of `bench` is sent and each of `sessions` in IDLE hearing of it."""
+    watchers = await asyncio.gather(*(_imap(host, port, user, password) for _ in range(sessions)))
+    for reader, writer in watchers:
+        await _ask(reader, writer, "SELECT bench")
+        writer.write(b"x IDLE\r\n")
+        await _line(reader, b"+")
+    reader, writer = await _imap(host, port, user, password)
+    await _ask(reader, writer, "SELECT bench")
+    found: list[float] = []
+
+    async def hear(source: asyncio.StreamReader, started: float) -> None:
+        await _line(source, b"* 1 FETCH")
+        found.append(time.perf_counter() - started)
+
+    for number in range(changes):
+        started = time.perf_counter()
+        listening = [asyncio.ensure_future(hear(source, started)) for source, _ in watchers]
+        sign = "-" if number % 2 else "+"
+        await _ask(reader, writer, f"STORE 1 {sign}FLAGS.SILENT (\\Answered)")
+        await asyncio.gather(*listening)
+    for _, other in (*watchers, (reader, writer)):
+        other.close()
+    return found

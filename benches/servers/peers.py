@@ -1,6 +1,7 @@
 """The servers that are measured: started on loopback ports from throw-away folders."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -8,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from benches.servers.clients import Imap
 
 REPO = Path(__file__).resolve().parent.parent.parent
 READY_TIMEOUT_S = 60.0
@@ -49,10 +52,14 @@ class Server:
     imap_port: int | None = None
     delivery: tuple[int, str] | None = None
     recipient: str = "mox@localhost"
-    extra: dict[str, int] = field(default_factory=dict)
+    # Rows that this server cannot do.
+    skips: frozenset[str] = frozenset()
+    client: Imap | None = None
 
     def stop(self) -> None:
         """End the server and remove its folder."""
+        if self.client is not None:
+            self.client.close()
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(15)
@@ -62,33 +69,42 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start_ours(workers: int = 1) -> Server:
-    """Our `mox localserve` on its own ports."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-mox-"))
-    command = [sys.executable, "-m", "mox.cli.main", "--loglevel", "error", "localserve", "--dir", str(folder / "d")]
+def _to_free_ports(config: Path, wanted: tuple[int, ...]) -> dict[int, int]:
+    """Move every port of a generated mox.conf to a free one; the new ports of `wanted`."""
+    moved: dict[int, int] = {}
+
+    def move(match: re.Match[str]) -> str:
+        moved[int(match[1])] = free_port()
+        return f"Port: {moved[int(match[1])]}"
+
+    config.write_text(re.sub(r"\bPort: (\d+)", move, config.read_text()))
+    return {port: moved[port] for port in wanted}
+
+
+def _start_localserve(name: str, program: list[str], workers: int | None, skips: frozenset[str]) -> Server:
+    folder = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
+    data = folder / "d"
+    env = {**os.environ, "PYTHONPATH": str(REPO / "python")}
+    command = [*program, "-loglevel", "error", "localserve", "-dir", str(data)]
+    subprocess.run([*command, "-ip", "127.0.0.1", "-initonly"], env=env, check=True, capture_output=True)
+    ports = _to_free_ports(data / "mox.conf", (1025, 1143, 1587))
     log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [*command, "--ip", "127.0.0.1", "--workers", str(workers)],
-        env={**os.environ, "PYTHONPATH": str(REPO / "python")},
-        stdout=log,
-        stderr=log,
-    )
-    wait_for_port(1025, process)
-    wait_for_port(1143, process)
-    return Server("mox-hybrid", folder, process, "mox@localhost", "moxmoxmox", imap_port=1143, delivery=(1025, "EHLO"))
+    extra = [] if workers is None else ["--workers", str(workers)]
+    process = subprocess.Popen([*command, *extra], env=env, stdout=log, stderr=log)
+    for port in ports.values():
+        wait_for_port(port, process)
+    return Server(name, folder, process, "mox@localhost", "moxmoxmox", ports[1143], (ports[1025], "EHLO"), skips=skips)
+
+
+def start_ours(workers: int = 1) -> Server:
+    """Our `mox localserve`."""
+    name = "mox-hybrid" if workers == 1 else f"mox-hybrid x{workers}"
+    return _start_localserve(name, [sys.executable, "-m", "mox.cli.main"], workers, frozenset())
 
 
 def start_go_mox(binary: str) -> Server:
     """The reference implementation, from the binary that MOX_PEER names."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-gomox-"))
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [binary, "-loglevel", "error", "localserve", "-dir", str(folder / "d"), "-ip", "127.0.0.1"],
-        stdout=log,
-        stderr=log,
-    )
-    wait_for_port(1025, process)
-    return Server("mox", folder, process, "mox@localhost", "moxmoxmox", imap_port=1143, delivery=(1025, "EHLO"))
+    return _start_localserve("mox", [binary], None, frozenset())
 
 
 _DOVECOT = """\

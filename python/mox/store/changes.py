@@ -79,6 +79,10 @@ class Changes:
     def put(self, changes: list[Change], modseq: int) -> None:
         """Called by the change reader; `modseq` is what it has read up to."""
         if len(self._queue) + len(changes) > self._limit:
+            # A session that changes much and takes nothing must not fall over its own changes.
+            self._queue = deque(c for c in self._queue if c.modseq not in self._own)
+            changes = [c for c in changes if c.modseq not in self._own]
+        if len(self._queue) + len(changes) > self._limit:
             self.overflow = True
             self._queue.clear()
         elif not self.overflow:

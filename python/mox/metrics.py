@@ -17,6 +17,12 @@ smtp_commands = Histogram(
 authentications = Counter("mox_authentication", "Log-in attempts.", ["protocol", "mechanism", "result"])
 deliveries = Counter("mox_smtpserver_delivery", "Incoming deliveries.", ["result"])
 queue_deliveries = Counter("mox_queue_delivery", "Attempts to deliver from the queue.", ["result"])
+dns_lookups = Histogram(
+    "mox_dns_lookup_duration_seconds",
+    "DNS look-ups that the cache could not answer.",
+    ["pkg", "type", "result"],
+    buckets=_SECONDS,
+)
 
 
 def expose() -> bytes:

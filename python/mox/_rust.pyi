@@ -241,8 +241,8 @@ class TlsError(Exception):
 
     `kind` is one of `config`, `state`, `not-tls`, `sslv2`, `versions`, `parameters`, `protocol`, `alert`,
     `decrypt`, `certificate`, `certificate-expired`, `certificate-not-yet-valid`, `certificate-name`,
-    `certificate-issuer`, `certificate-revoked`, `client-key`, `other`. `alert` is the alert's number (RFC 8446 §6) or
-    None; `from_peer` is True when the peer sent it.
+    `certificate-issuer`, `certificate-revoked`, `dane`, `client-key`, `other`. `alert` is the alert's number
+    (RFC 8446 §6) or None; `from_peer` is True when the peer sent it.
     """
 
     args: tuple[str, str, int | None, bool]
@@ -273,14 +273,25 @@ class TlsServerConfig:
         tls13_only: bool = False,
     ) -> None: ...
 
+class TlsRoots:
+    """Trusted CAs from PEM, parsed once; those that cannot be used are left out. Raises TlsError for broken PEM."""
+
+    def __init__(self, pem: bytes) -> None: ...
+    def __len__(self) -> int: ...
+
 class TlsClientConfig:
-    """How a client connects. `roots`: PEM of trusted CAs, needed to `verify`; without `verify` a certificate is not
-    judged in the handshake, but `TlsConnection.verification_error()` tells what PKIX says of it, given roots."""
+    """How a client connects. Without a `require_…` any certificate is accepted (RFC 7435), and the connection only
+    tells what verification says of it. `tlsa`: (usage, selector, matching type, data); None: DANE does not apply.
+    DANE accepts the server's name and `dane_names`; PKIX `pkix_name`, else the server's name."""
 
     def __init__(
         self,
-        verify: bool,
-        roots: bytes,
+        roots: TlsRoots | None,
+        require_pkix: bool = False,
+        tlsa: Sequence[tuple[int, int, int, bytes]] | None = None,
+        require_dane: bool = False,
+        dane_names: Sequence[str] = ...,
+        pkix_name: str | None = None,
         alpn: Sequence[bytes] = ...,
         identity: tuple[bytes, bytes] | None = None,
     ) -> None: ...
@@ -340,8 +351,12 @@ class TlsConnection:
         """DER certificates of the peer, leaf first."""
     def peer_key_digest(self) -> bytes | None:
         """SHA-256 of the peer's SubjectPublicKeyInfo."""
-    def verification_error(self) -> tuple[str, str] | None:
-        """Client: (kind, text) of what PKIX verification says of the peer's chain, None when it is good."""
+    def pkix_error(self) -> tuple[str, str] | None:
+        """Client: (kind, text) of what PKIX says against the server's chain. None: nothing, or no chain seen."""
+    def dane_error(self) -> tuple[str, str] | None:
+        """Client: likewise for DANE, where it applies."""
+    def dane_record(self) -> int | None:
+        """Client: index of the TLSA record that the chain satisfies."""
     def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
         """RFC 5705, RFC 8446 §7.5. `length` at most 1024. Raises TlsError."""
 

@@ -1,15 +1,18 @@
-"""Connections: plain or TLS, read and written by coroutines, every wait with a deadline."""
+"""Connections, accepted and made: plain or TLS, read and written by coroutines, every wait with a deadline.
+
+TLS itself is `mox._rust`, what to offer and whom to trust is `mox.net.tls`.
+"""
 
 import asyncio
 import contextlib
 import itertools
 import socket
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, cast
+from typing import cast
 
 from mox import log, metrics
-from mox._rust import TlsConnection, TlsError
-from mox.net.tls import ServerTls
+from mox._rust import TlsConnection, TlsError, TlsServerConfig
+from mox.net.tls import ClientTls, ServerTls, TlsFailure, TlsInfo
 
 # Reading from the socket pauses while this much waits for the program.
 MAX_BUFFER_BYTES = 1 << 20
@@ -20,28 +23,19 @@ _logger = log.get("net")
 _numbers = itertools.count(1)
 
 
-class TlsInfo(NamedTuple):
-    """Facts of a handshake."""
-
-    version: str
-    cipher_suite: str
-    server_name: str
-    resumed: bool
-    alpn: str = ""
-
-
 class Connection(asyncio.Protocol):
-    """One connection. Methods raise ConnectionError when it is gone, TimeoutError when a peer is too slow."""
+    """One connection. Methods raise ConnectionError when it is gone (TlsFailure when TLS is why), TimeoutError when a
+    peer is too slow. `truncated`: TLS ended without close_notify (RFC 8446 §6.1)."""
 
-    def __init__(self, on_made: Callable[["Connection"], None]) -> None:
+    def __init__(self, on_made: Callable[["Connection"], None] | None = None) -> None:
         self.cid = next(_numbers)
         self.remote: tuple[str, int] = ("", 0)
         self.local: tuple[str, int] = ("", 0)
         self.tls: TlsInfo | None = None
+        self.truncated = False
         self._on_made = on_made
         self._transport: asyncio.Transport | None = None
         self._tls: TlsConnection | None = None
-        self._server_tls: ServerTls | None = None
         self._buffer = bytearray()
         self._eof = False
         self._error: Exception | None = None
@@ -59,7 +53,8 @@ class Connection(asyncio.Protocol):
         if sock is not None and sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._on_made(self)
+        if self._on_made is not None:
+            self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
         if self._tls is not None:
@@ -72,12 +67,12 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> bool:
-        self._eof = True
+        self._end()
         self._wake()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._eof = True
+        self._end()
         self._error = self._error or exc or ConnectionResetError("connection is closed")
         self._transport = None
         self._lost.set()
@@ -90,6 +85,10 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._can_write.set()
 
+    def _end(self) -> None:
+        self.truncated = self.truncated or (self._tls is not None and not self._eof)
+        self._eof = True
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -98,19 +97,23 @@ class Connection(asyncio.Protocol):
         assert self._tls is not None
         try:
             plain, out = self._tls.receive(data)
-            self._send(out)
-            self._buffer += plain
-            if self._tls.hello() is not None and self._server_tls is not None:
-                plain, out = self._tls.choose(self._server_tls.config)
-                self._send(out)
-                self._buffer += plain
         except TlsError as err:
-            self._send(self._tls.take_output())
-            self._error = ConnectionError(f"TLS: {err.args[1]}")
-            self._eof = True
+            self._fail(err)
             return
+        self._take(plain, out)
+
+    def _take(self, plain: bytes, out: bytes) -> None:
+        assert self._tls is not None
+        self._send(out)
+        self._buffer += plain
         if self._tls.peer_closed:
             self._eof = True
+
+    def _fail(self, err: TlsError) -> None:
+        assert self._tls is not None
+        self._send(self._tls.take_output())
+        self._error = TlsFailure.of(err)
+        self._eof = True
 
     def _send(self, data: bytes) -> None:
         if data and self._transport is not None:
@@ -125,8 +128,11 @@ class Connection(asyncio.Protocol):
             self._waiter = None
 
     async def read(self, timeout_s: float) -> bytes:
-        """All bytes that are here, at least one; b"" at the end of the stream."""
+        """All bytes that are here, at least one; b"" at the end of the stream. Raises TlsFailure for broken TLS and
+        for an alert, such as the late refusal of a client's certificate."""
         while not self._buffer:
+            if isinstance(self._error, TlsFailure):
+                raise self._error
             if self._eof:
                 return b""
             await self._wait(timeout_s)
@@ -137,6 +143,10 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
+    def unread(self, data: bytes) -> None:
+        """Give `data` back: the next `read` returns it first."""
+        self._buffer[:0] = data
+
     def write(self, data: bytes) -> None:
         """Queue `data` for sending; `drain` from time to time. Writing to a lost connection does nothing."""
         if self._transport is None:
@@ -144,7 +154,7 @@ class Connection(asyncio.Protocol):
         try:
             self._transport.write(self._tls.write(data) if self._tls is not None else data)
         except TlsError as err:
-            self._error = ConnectionError(f"TLS: {err.args[1]}")
+            self._error = TlsFailure.of(err)
             self.abort()
 
     async def drain(self, timeout_s: float) -> None:
@@ -156,27 +166,68 @@ class Connection(asyncio.Protocol):
             raise ConnectionError("connection is closed") from self._error
 
     async def start_tls(self, tls: ServerTls, timeout_s: float = HANDSHAKE_TIMEOUT_S, unread: bytes = b"") -> None:
-        """Do a handshake as server. `unread` are bytes that came behind STARTTLS; they belong to the handshake."""
+        """Do a handshake as server. `unread` are bytes that came behind STARTTLS; they belong to the handshake.
+
+        Raises TlsFailure, and TimeoutError when the whole of it takes too long."""
+        await self._handshake(TlsConnection.server(), unread, timeout_s, tls)
+
+    async def start_tls_client(
+        self, tls: ClientTls, server_name: str, timeout_s: float = HANDSHAKE_TIMEOUT_S, unread: bytes = b""
+    ) -> None:
+        """Do a handshake as client; `server_name` is what SNI says and certificates must be for (an address sends no
+        SNI). `unread` as for `start_tls`. Raises TlsFailure, also for a name that is none, and TimeoutError."""
+        try:
+            conn = TlsConnection.client(tls.config, server_name)
+        except TlsError as err:
+            raise TlsFailure.of(err) from err
+        await self._handshake(conn, unread, timeout_s, None)
+
+    async def _handshake(self, conn: TlsConnection, unread: bytes, timeout_s: float, server: ServerTls | None) -> None:
         early = unread + bytes(self._buffer)
         self._buffer.clear()
-        self._server_tls = tls
-        self._tls = TlsConnection.server()
+        self._tls = conn
+        self._send(conn.take_output())
         if early:
             self._decrypt(early)
         async with asyncio.timeout(timeout_s):
-            while self._tls.handshaking:
+            while conn.handshaking:
+                if self._error is not None:
+                    raise self._error
                 if self._eof:
-                    raise ConnectionError("TLS handshake failed") from self._error
-                await self._wait(None)
-        self.tls = TlsInfo(
-            self._tls.version, self._tls.cipher_suite, self._tls.server_name, self._tls.resumed, self._tls.alpn
-        )
+                    raise TlsFailure("eof", "the peer closed the connection during the handshake")
+                if server is not None and (hello := conn.hello()) is not None:
+                    config = server.config
+                    if config is None:
+                        assert server.choose is not None
+                        config = await server.choose(hello)
+                    self._choose(config)
+                else:
+                    await self._wait(None)
+        self.tls = TlsInfo.of(conn)
+
+    def _choose(self, config: TlsServerConfig) -> None:
+        assert self._tls is not None
+        try:
+            plain, out = self._tls.choose(config)
+        except TlsError as err:
+            self._fail(err)
+            return
+        self._take(plain, out)
+
+    def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
+        """RFC 8446 §7.5. Raises TlsFailure without TLS."""
+        if self._tls is None:
+            raise TlsFailure("state", "the connection has no TLS")
+        try:
+            return self._tls.export_keying_material(label, context, length)
+        except TlsError as err:
+            raise TlsFailure.of(err) from err
 
     def channel_binding(self) -> bytes | None:
         """tls-exporter (RFC 9266); None without TLS 1.3."""
         if self._tls is None or self._tls.version != "TLS1.3":
             return None
-        return self._tls.export_keying_material(b"EXPORTER-Channel-Binding", b"", 32)
+        return self.export_keying_material(b"EXPORTER-Channel-Binding", b"", 32)
 
     async def close(self) -> None:
         """Send what is queued, then close; a peer that does not take it is cut off."""
@@ -264,3 +315,19 @@ async def serve(sock: socket.socket, handler: Handler, tls: ServerTls | None = N
     sock.setblocking(False)
     await listener.start(sock)
     return listener
+
+
+async def connect(host: str, port: int, timeout_s: float, local_host: str | None = None) -> Connection:
+    """Connect to `host`, a name or an address, from the address `local_host` if given. Raises OSError, TimeoutError."""
+    local = (local_host, 0) if local_host is not None else None
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout_s):
+        _, conn = await loop.create_connection(Connection, host, port, local_addr=local)
+    return conn
+
+
+async def adopt(sock: socket.socket) -> Connection:
+    """The connection of a connected socket, for example one that a SOCKS proxy gave."""
+    sock.setblocking(False)
+    _, conn = await asyncio.get_running_loop().create_connection(Connection, sock=sock)
+    return conn

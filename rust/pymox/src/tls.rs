@@ -7,8 +7,8 @@ use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tlsconn::{
-    ClientConfig, ClientOptions, Connection, Error, Hello, KnownKeys, Received, ServerConfig,
-    ServerOptions, TicketKeys,
+    ClientConfig, ClientOptions, Connection, Error, Hello, KnownKeys, Received, Roots,
+    ServerConfig, ServerOptions, TicketKeys, Tlsa,
 };
 
 create_exception!(mox._rust, TlsError, PyException);
@@ -19,6 +19,9 @@ const DETACH_BYTES: usize = 4096;
 fn raise(err: Error) -> PyErr {
     TlsError::new_err((err.kind.name(), err.text, err.alert, err.from_peer))
 }
+
+/// Usage, selector, matching type, association data.
+type TlsaRecord = (u8, u8, u8, Vec<u8>);
 
 type Pair<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
@@ -109,21 +112,54 @@ impl TlsServerConfig {
 }
 
 #[pyclass(module = "mox._rust", frozen)]
+struct TlsRoots(Arc<Roots>);
+
+#[pymethods]
+impl TlsRoots {
+    #[new]
+    fn new(pem: &[u8]) -> PyResult<Self> {
+        Ok(TlsRoots(Arc::new(Roots::new(pem).map_err(raise)?)))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[pyclass(module = "mox._rust", frozen)]
 struct TlsClientConfig(ClientConfig);
 
 #[pymethods]
 impl TlsClientConfig {
     #[new]
-    #[pyo3(signature = (verify, roots, alpn=Vec::new(), identity=None))]
+    #[pyo3(signature = (
+        roots, require_pkix=false, tlsa=None, require_dane=false, dane_names=Vec::new(), pkix_name=None, alpn=Vec::new(),
+        identity=None
+    ))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
-        verify: bool,
-        roots: Vec<u8>,
+        roots: Option<Bound<'_, TlsRoots>>,
+        require_pkix: bool,
+        tlsa: Option<Vec<TlsaRecord>>,
+        require_dane: bool,
+        dane_names: Vec<String>,
+        pkix_name: Option<String>,
         alpn: Vec<Vec<u8>>,
         identity: Option<(Vec<u8>, Vec<u8>)>,
     ) -> PyResult<Self> {
+        let record = |(usage, selector, matching, data)| Tlsa {
+            usage,
+            selector,
+            matching,
+            data,
+        };
         ClientConfig::new(ClientOptions {
-            verify,
-            roots,
+            roots: roots.map(|r| r.get().0.clone()),
+            require_pkix,
+            tlsa: tlsa.map(|list| list.into_iter().map(record).collect()),
+            require_dane,
+            dane_names,
+            pkix_name,
             alpn,
             identity,
         })
@@ -276,11 +312,18 @@ impl TlsConnection {
             .map(|digest| PyBytes::new(py, &digest))
     }
 
-    fn verification_error(&self, py: Python<'_>) -> Option<(&'static str, String)> {
-        let conn = &self.0;
-        py.detach(|| conn.verification())
-            .err()
-            .map(|err| (err.kind.name(), err.text))
+    fn pkix_error(&self) -> Option<(&'static str, String)> {
+        let err = self.0.judgement()?.pkix.err()?;
+        Some((err.kind.name(), err.text))
+    }
+
+    fn dane_error(&self) -> Option<(&'static str, String)> {
+        let err = self.0.judgement()?.dane?.err()?;
+        Some((err.kind.name(), err.text))
+    }
+
+    fn dane_record(&self) -> Option<usize> {
+        self.0.judgement()?.dane?.ok()
     }
 
     fn export_keying_material<'py>(
@@ -304,6 +347,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<TlsKnownKeys>()?;
     m.add_class::<TlsTicketKeys>()?;
     m.add_class::<TlsServerConfig>()?;
+    m.add_class::<TlsRoots>()?;
     m.add_class::<TlsClientConfig>()?;
     m.add_class::<TlsHello>()?;
     m.add_class::<TlsConnection>()

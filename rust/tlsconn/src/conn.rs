@@ -2,13 +2,11 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use rustls::client::danger::ServerCertVerifier;
-use rustls::client::WebPkiServerVerifier;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{CertificateError, ClientConnection, HandshakeKind, ProtocolVersion};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::CertificateDer;
 
-use crate::client::ClientConfig;
+use crate::client::{server_name, ClientConfig, Judgement, Verifier};
 use crate::config::{KnownKeys, ServerConfig};
 use crate::error::{unknown_client_key, Error, Kind};
 use crate::spki::key_digest;
@@ -83,7 +81,8 @@ pub struct Connection {
     closed: bool,
     key_checked: bool,
     client_keys: Option<Arc<KnownKeys>>,
-    verification: Option<(ServerName<'static>, Option<Arc<WebPkiServerVerifier>>)>,
+    /// Client: its server's name and the judge of it.
+    server: Option<(String, Arc<Verifier>)>,
 }
 
 impl Connection {
@@ -96,7 +95,7 @@ impl Connection {
             closed: false,
             key_checked: false,
             client_keys: None,
-            verification: None,
+            server: None,
         }
     }
 
@@ -106,17 +105,13 @@ impl Connection {
     }
 
     /// A client; its ClientHello is in [`Connection::take_output`]. An IP address as name sends no SNI.
-    pub fn client(config: &ClientConfig, server_name: &str) -> Result<Self, Error> {
-        let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
-            Error::new(
-                Kind::Config,
-                format!("`{server_name}` is no name of a server"),
-            )
-        })?;
-        let mut inner = ClientConnection::new(config.inner.clone(), name.clone())?;
+    pub fn client(config: &ClientConfig, name: &str) -> Result<Self, Error> {
+        let parsed = server_name(name)?;
+        let (config, verifier) = config.for_server(&parsed)?;
+        let mut inner = ClientConnection::new(Arc::new(config), parsed)?;
         inner.set_buffer_limit(None);
         let mut conn = Self::new(State::Open(Box::new(inner.into())));
-        conn.verification = Some((name, config.pkix.clone()));
+        conn.server = Some((name.to_owned(), verifier));
         conn.key_checked = true;
         conn.collect_output();
         Ok(conn)
@@ -238,7 +233,7 @@ impl Connection {
             };
             let state = conn
                 .process_new_packets()
-                .map_err(|err| server_error(err, self.verification.is_none()))?;
+                .map_err(|err| server_error(err, self.server.is_none()))?;
             let count = state.plaintext_bytes_to_read();
             if count > 0 {
                 let start = plaintext.len();
@@ -378,9 +373,9 @@ impl Connection {
                 conn.server_name().unwrap_or_default().to_owned()
             }
             Some(rustls::Connection::Client(_)) => self
-                .verification
+                .server
                 .as_ref()
-                .map(|v| v.0.to_str().into_owned())
+                .map(|(name, _)| name.clone())
                 .unwrap_or_default(),
             None => String::new(),
         }
@@ -402,7 +397,7 @@ impl Connection {
 
     /// The peer's certificates. A server that did not ask for one has none, also when a resumed session brings one.
     pub fn peer_chain(&self) -> &[CertificateDer<'static>] {
-        if self.client_keys.is_none() && self.verification.is_none() {
+        if self.client_keys.is_none() && self.server.is_none() {
             return &[];
         }
         self.inner()
@@ -415,22 +410,10 @@ impl Connection {
         self.peer_chain().first().and_then(|leaf| key_digest(leaf))
     }
 
-    /// Client: what PKIX verification says of the server's chain; Ok when it is good.
-    pub fn verification(&self) -> Result<(), Error> {
-        let Some((name, pkix)) = &self.verification else {
-            return Ok(());
-        };
-        let Some(pkix) = pkix else {
-            return Err(Error::new(
-                Kind::CertificateIssuer,
-                "no trusted roots to verify with",
-            ));
-        };
-        let Some((leaf, intermediates)) = self.peer_chain().split_first() else {
-            return Err(Error::new(Kind::Certificate, "no certificate"));
-        };
-        pkix.verify_server_cert(leaf, intermediates, name, &[], UnixTime::now())?;
-        Ok(())
+    /// Client: what verification says of the server's chain; None before the chain is here. It remains after a
+    /// handshake that failed because of it.
+    pub fn judgement(&self) -> Option<Judgement> {
+        self.server.as_ref()?.1.judgement()
     }
 
     /// RFC 5705, RFC 8446 §7.5.

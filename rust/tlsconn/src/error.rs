@@ -1,7 +1,8 @@
 //! Errors with a kind for statistics and reports, and the alert that goes with them.
 use std::fmt;
+use std::sync::Arc;
 
-use rustls::{AlertDescription, CertificateError, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
 
 /// What went wrong, coarse enough for a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Kind {
     CertificateIssuer,
     /// The certificate was revoked.
     CertificateRevoked,
+    /// No TLSA record matches the server's certificate.
+    Dane,
     /// A client's key is not among the known keys.
     ClientKey,
     /// Anything else.
@@ -61,6 +64,7 @@ impl Kind {
             Kind::CertificateName => "certificate-name",
             Kind::CertificateIssuer => "certificate-issuer",
             Kind::CertificateRevoked => "certificate-revoked",
+            Kind::Dane => "dane",
             Kind::ClientKey => "client-key",
             Kind::Other => "other",
         }
@@ -89,6 +93,11 @@ impl Error {
             alert: None,
             from_peer: false,
         }
+    }
+
+    /// For rustls to fail the handshake with; comes back from it as it is, with the alert that it chose.
+    pub(crate) fn into_certificate_error(self) -> rustls::Error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(self))))
     }
 }
 
@@ -120,6 +129,9 @@ pub(crate) fn unknown_client_key() -> Error {
 
 impl From<rustls::Error> for Error {
     fn from(err: rustls::Error) -> Self {
+        if let Some(own) = own_error(&err) {
+            return own;
+        }
         let text = err.to_string();
         let (kind, alert, from_peer) = match err {
             rustls::Error::AlertReceived(alert) => (Kind::Alert, Some(alert), true),
@@ -177,6 +189,19 @@ impl From<rustls::Error> for Error {
             from_peer,
         }
     }
+}
+
+/// The error of [`Error::into_certificate_error`].
+fn own_error(err: &rustls::Error) -> Option<Error> {
+    let rustls::Error::InvalidCertificate(why @ CertificateError::Other(OtherError(inner))) = err
+    else {
+        return None;
+    };
+    let own = inner.downcast_ref::<Error>()?;
+    Some(Error {
+        alert: Some(AlertDescription::from(why.clone()).into()),
+        ..own.clone()
+    })
 }
 
 fn incompatible_kind(why: &PeerIncompatible) -> Kind {

@@ -9,13 +9,15 @@
 mod client;
 mod config;
 mod conn;
+mod dane;
 mod error;
 mod spki;
 mod tickets;
 
-pub use client::{ClientConfig, ClientOptions};
+pub use client::{ClientConfig, ClientOptions, Judgement, Roots};
 pub use config::{KnownKeys, ServerConfig, ServerOptions};
 pub use conn::{Connection, Hello, Received, MAX_EXPORT_LEN, MAX_PENDING_BYTES};
+pub use dane::Tlsa;
 pub use error::{Error, Kind};
 pub use spki::{key_digest, spki_of};
 pub use tickets::TicketKeys;

@@ -16,10 +16,12 @@ LAYERS: list[set[str]] = [
     {"config", "dns", "net"},
     {"_rust", "log", "metrics"},
 ]
-# `config` makes the certificates that a listener offers; `store` keeps credentials, which `sasl` defines.
+# `config` makes the certificates that a listener offers, and parses domain names; `store` keeps credentials, which
+# `sasl` defines.
 ALLOWED = {
     ("server", "admin"),
     ("config", "net"),
+    ("config", "dns"),
     ("store", "sasl"),
     ("smtp", "inbound"),
     ("smtp", "outbound"),

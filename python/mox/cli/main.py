@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from mox import __version__
-from mox.config import sconf
+from mox.config import sconf_write
 from mox.config.live import Config, ConfigError
-from mox.config.localserve import example_dynamic, example_static
+from mox.config.model import Dynamic, Static
 from mox.config.sconf import SconfError
 
 DEFAULT_LOCALSERVE = Path.home() / ".config" / "mox-localserve"
@@ -101,9 +101,9 @@ def _config(options: argparse.Namespace) -> int:
         Config.load(options.config)
         print(f"{options.config} and domains.conf beside it are fine")
     elif options.action == "describe-static":
-        print(sconf.dump(example_static(["127.0.0.1"]), comments=True), end="")
+        print(sconf_write.describe(Static), end="")
     else:
-        print(sconf.dump(example_dynamic(), comments=True), end="")
+        print(sconf_write.describe(Dynamic), end="")
     return 0
 
 

@@ -11,23 +11,26 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mox.config import sconf
+from mox.config import sconf_write
 from mox.config.live import Config
 from mox.config.model import (
     Account,
-    Authenticated,
     Destination,
     Domain,
     Dynamic,
+    IMAPService,
+    IMAPSService,
     KeyCert,
     LimitsSection,
     Listener,
     ListenerTLS,
+    PlainService,
     PostmasterTarget,
-    Service,
-    Smtp,
+    SMTPService,
     Static,
-    Web,
+    SubmissionService,
+    SubmissionsService,
+    WebService,
 )
 
 _NO_LIMIT = [1_000_000] * 3
@@ -48,8 +51,8 @@ def _write(directory: Path, ip: str | None) -> None:
         "localhost.key": key,
         "adminpasswd": bcrypt.hashpw(b"moxadmin", bcrypt.gensalt()),
         "receivedid.key": os.urandom(24),
-        "domains.conf": sconf.dump(example_dynamic()).encode(),
-        "mox.conf": sconf.dump(example_static([ip] if ip else ["127.0.0.1", "::1"])).encode(),
+        "domains.conf": sconf_write.dump(example_dynamic()).encode(),
+        "mox.conf": sconf_write.dump(example_static([ip] if ip else ["127.0.0.1", "::1"])).encode(),
     }
     for name, data in files.items():
         descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660)
@@ -61,15 +64,15 @@ def example_static(ips: list[str]) -> Static:
     """mox.conf of localserve on these addresses."""
     listener = Listener(
         IPs=ips,
-        TLS=ListenerTLS([KeyCert("localhost.crt", "localhost.key")]),
-        SMTP=Smtp(Enabled=True, Port=1025),
-        Submission=Authenticated(Enabled=True, Port=1587, NoRequireSTARTTLS=True),
-        Submissions=Service(Enabled=True, Port=1465),
-        IMAP=Authenticated(Enabled=True, Port=1143, NoRequireSTARTTLS=True),
-        IMAPS=Service(Enabled=True, Port=1993),
-        AccountHTTP=Web(Enabled=True, Port=1080, Path="/account/"),
-        AccountHTTPS=Web(Enabled=True, Port=1443, Path="/account/"),
-        MetricsHTTP=Service(Enabled=True, Port=1081),
+        TLS=ListenerTLS(KeyCerts=[KeyCert(CertFile="localhost.crt", KeyFile="localhost.key")]),
+        SMTP=SMTPService(Enabled=True, Port=1025),
+        Submission=SubmissionService(Enabled=True, Port=1587, NoRequireSTARTTLS=True),
+        Submissions=SubmissionsService(Enabled=True, Port=1465),
+        IMAP=IMAPService(Enabled=True, Port=1143, NoRequireSTARTTLS=True),
+        IMAPS=IMAPSService(Enabled=True, Port=1993),
+        AccountHTTP=WebService(Enabled=True, Port=1080, Path="/account/"),
+        AccountHTTPS=WebService(Enabled=True, Port=1443, Path="/account/"),
+        MetricsHTTP=PlainService(Enabled=True, Port=1081),
     )
     limits = LimitsSection(
         SMTPConnectionsPerMinute=_NO_LIMIT,
@@ -82,7 +85,7 @@ def example_static(ips: list[str]) -> Static:
         LogLevel="info",
         Hostname="localhost",
         Listeners={"local": listener},
-        Postmaster=PostmasterTarget("mox", "Inbox"),
+        Postmaster=PostmasterTarget(Account="mox", Mailbox="Inbox"),
         User=str(os.getuid()),
         AdminPasswordFile="adminpasswd",
         Limits=limits,
@@ -92,7 +95,7 @@ def example_static(ips: list[str]) -> Static:
 def example_dynamic() -> Dynamic:
     """domains.conf of localserve."""
     account = Account(Domain="localhost", Destinations={"mox@localhost": Destination()})
-    return Dynamic({"localhost": Domain(LocalpartCatchallSeparator="+")}, {"mox": account})
+    return Dynamic(Domains={"localhost": Domain(LocalpartCatchallSeparator="+")}, Accounts={"mox": account})
 
 
 def self_signed(name: str) -> tuple[bytes, bytes]:

@@ -1,20 +1,33 @@
-"""The sconf file format: lines of `Key: value`, one tab a level, typed by the schema.
+"""Reading the sconf file format: lines of `Key: value`, one tab a level, typed by the schema (`mox.config.schema`).
 
-The schema is msgspec structs: fields without default are required, maps are `dict[str, T]`, lists `list[T]`. A field's
-documentation is the string in `Annotated[T, "…"]`; it becomes the comment above the key when a value is written.
+Every problem of a file is reported, each as `file:line: what`, with the line it stands in.
+`mox.config.sconf_write` writes the format.
 """
 
+import re
 import typing
-from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import msgspec
 
-T = TypeVar("T")
+from mox.config import durations, schema
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+# After this many the rest is most likely a consequence of the first ones.
+MAX_PROBLEMS = 20
+_INT = re.compile(r"[+-]?[0-9]+")
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INT64 = 1 << 63
 
 
 class SconfError(Exception):
-    """A file is not as it should be: `file:line: what`."""
+    """A file is not as it should be: one `file:line: what` a line."""
+
+
+class _Problem(Exception):
+    """What is wrong with the current line."""
 
 
 class _Lines:
@@ -22,165 +35,167 @@ class _Lines:
         self.path = path
         self.lines = text.split("\n")
         self.at = 0
+        self.problems: list[str] = []
 
-    def fail(self, text: str, line: int | None = None) -> SconfError:
-        return SconfError(f"{self.path}:{(self.at if line is None else line) + 1}: {text}")
+    def report(self, text: str, line: int) -> None:
+        self.problems.append(f"{self.path}:{line + 1}: {text}")
+        if len(self.problems) == MAX_PROBLEMS:
+            raise SconfError("\n".join(self.problems))
+
+    def skip_to_content(self) -> str | None:
+        """Move to the next line that is neither empty nor a comment; None at the end of the file."""
+        while self.at < len(self.lines):
+            line = self.lines[self.at]
+            if line and not line.lstrip(" \t").startswith("#"):
+                return line
+            self.at += 1
+        return None
 
     def next(self, level: int) -> str | None:
         """The next line of a block at `level` without its indent; None at the end of the block."""
-        while self.at < len(self.lines):
-            line = self.lines[self.at]
-            if line and not line.lstrip().startswith("#"):
-                break
-            self.at += 1
-        else:
+        line = self.skip_to_content()
+        if line is None or not line.startswith("\t" * level):
             return None
-        if not line.strip():
-            raise self.fail("missing colon (the line has only white space; remove it)")
-        prefix = "\t" * level
-        return line[level:] if line.startswith(prefix) else None
+        return line[level:]
+
+    def skip_item(self, level: int) -> None:
+        """Move past the current line and everything that is deeper."""
+        self.at += 1
+        while self.next(level + 1) is not None:
+            self.at += 1
 
 
 def parse(kind: type[T], text: str, path: str) -> T:
-    """A value of the struct type `kind`. Raises SconfError."""
+    """A value of the struct type `kind`. Raises SconfError with every problem found."""
     lines = _Lines(text, path)
-    value = _struct(kind, lines, 0)
-    if lines.next(0) is not None or lines.at < len(lines.lines):
-        raise lines.fail("line belongs to no block; check its indent")
+    value = _struct(kind, lines, 0, 0)
+    if lines.problems:
+        raise SconfError("\n".join(lines.problems))
     return typing.cast(T, value)
 
 
-def _key(lines: _Lines, line: str, known: set[str] | None) -> tuple[str, str]:
+def _split(line: str) -> tuple[str, str]:
+    """Key and value of a line without its indent."""
+    _refuse_carriage_return(line)
     key, colon, value = line.partition(":")
     if not colon:
-        raise lines.fail("missing colon")
-    if key != key.strip() or not key:
-        raise lines.fail(f"bad key {key!r}; indent is one tab a level")
-    if known is not None and key not in known:
-        raise lines.fail(f"unknown key {key!r}; known here are {', '.join(sorted(known))}")
+        hint = "" if line.strip() else "; the line has only white space, remove it"
+        raise _Problem(f"missing colon{hint}")
+    if not key:
+        raise _Problem("empty key")
+    if key != key.strip():
+        raise _Problem(f"unknown key {key!r}: it has white space around it; indent is exactly one tab a level")
     if value and not value.startswith(" "):
-        raise lines.fail("missing space after colon")
+        raise _Problem("missing space after colon")
     return key, value[1:]
 
 
-def _struct(kind: Any, lines: _Lines, level: int) -> Any:
-    start = lines.at
-    fields = {f.name: f for f in msgspec.structs.fields(kind)}
+def _refuse_carriage_return(line: str) -> None:
+    if line.endswith("\r"):
+        raise _Problem("the line ends in a carriage return; save the file with Unix line ends")
+
+
+def _struct(kind: Any, lines: _Lines, level: int, start: int) -> Any:
+    known = schema.fields(kind)
     found: dict[str, Any] = {}
     while (line := lines.next(level)) is not None:
-        key, text = _key(lines, line, set(fields))
-        if key in found:
-            raise lines.fail(f"key {key!r} is there twice")
-        found[key] = _value(fields[key].type, text, lines, level)
-    for name, field in fields.items():
-        if field.required and name not in found:
-            raise lines.fail(f"missing required key {name!r} in this block", max(start - 1, 0))
+        at = lines.at
+        try:
+            key, text = _split(line)
+            if key not in known:
+                raise _Problem(f"unknown key {key!r}; known here are {', '.join(known)}")
+            if key in found:
+                raise _Problem(f"duplicate key {key!r}")
+            found[key] = schema.zero(known[key].kind)
+            found[key] = _value(known[key].kind, text, lines, level)
+        except _Problem as err:
+            _recover(lines, str(err), at, level)
+    for name, field in known.items():
+        if name not in found:
+            if field.is_required:
+                lines.report(f"missing required key {name!r}", start)
+            found[name] = schema.zero(field.kind) if field.is_required else field.default
     return kind(**found)
 
 
-def _plain(kind: Any) -> Any:
-    """Without Annotated and `| None`."""
-    if typing.get_origin(kind) is typing.Annotated:
-        return _plain(typing.get_args(kind)[0])
-    arguments = typing.get_args(kind)
-    if type(None) in arguments:
-        return _plain(next(a for a in arguments if a is not type(None)))
-    return kind
+def _recover(lines: _Lines, text: str, at: int, level: int) -> None:
+    lines.report(text, at)
+    lines.at = at
+    lines.skip_item(level)
 
 
 def _value(kind: Any, text: str, lines: _Lines, level: int) -> Any:
-    kind = _plain(kind)
-    origin = typing.get_origin(kind)
-    if origin is None and not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-        value = _scalar(kind, text, lines)
+    if not schema.is_block(kind):
+        value = _scalar(kind, text)
         lines.at += 1
         return value
+    if text == "nil" and not schema.is_struct(kind):
+        # How an empty map or list that must be there is written; other programs have no way to say it.
+        lines.at += 1
+        return schema.zero(kind)
     if text:
-        raise lines.fail("the value starts on the next line, one level deeper")
+        raise _Problem("the value starts on the next line, one level deeper")
+    start = lines.at
     lines.at += 1
     if lines.next(level + 1) is None:
-        raise lines.fail("expected indented lines", lines.at - 1)
-    if origin is list:
-        return _list(typing.get_args(kind)[0], lines, level + 1)
-    if origin is dict:
-        return _map(typing.get_args(kind)[1], lines, level + 1)
-    return _struct(kind, lines, level + 1)
+        raise _Problem("expected indented lines below this key; leave the key out if it is empty")
+    match typing.get_origin(kind):
+        case None:
+            return _struct(kind, lines, level + 1, start)
+        case origin if origin is list:
+            return _list(schema.element(kind), lines, level + 1)
+        case _:
+            return _map(schema.element(kind), lines, level + 1)
 
 
 def _list(kind: Any, lines: _Lines, level: int) -> list[Any]:
     items = []
     while (line := lines.next(level)) is not None:
-        if line != "-" and not line.startswith("- "):
-            raise lines.fail("expected item: '- value'")
-        items.append(_value(kind, line[2:], lines, level))
+        at = lines.at
+        try:
+            _refuse_carriage_return(line)
+            if line != "-" and not line.startswith("- "):
+                raise _Problem("expected item: `- value`")
+            items.append(_value(kind, line[2:], lines, level))
+        except _Problem as err:
+            _recover(lines, str(err), at, level)
     return items
 
 
 def _map(kind: Any, lines: _Lines, level: int) -> dict[str, Any]:
     items: dict[str, Any] = {}
     while (line := lines.next(level)) is not None:
-        key, text = _key(lines, line, None)
-        if key in items:
-            raise lines.fail(f"key {key!r} is there twice")
-        if text == "nil":
-            items[key] = _plain(kind)()
-            lines.at += 1
-        else:
-            items[key] = _value(kind, text, lines, level)
+        at = lines.at
+        try:
+            key, text = _split(line)
+            if key in items:
+                raise _Problem(f"duplicate key {key!r}")
+            items[key] = schema.zero(kind)
+            if text == "nil":
+                lines.at += 1
+            else:
+                items[key] = _value(kind, text, lines, level)
+        except _Problem as err:
+            _recover(lines, str(err), at, level)
     return items
 
 
-def _scalar(kind: Any, text: str, lines: _Lines) -> Any:
+def _scalar(kind: Any, text: str) -> Any:
     if kind is str:
         return text
     if kind is bool:
         if text in ("true", "false"):
             return text == "true"
-        raise lines.fail(f"{text!r} is not true or false")
-    if kind in (int, float):
+        raise _Problem(f"{text!r} is not true or false")
+    if kind is timedelta:
         try:
-            return kind(text)
-        except ValueError:
-            raise lines.fail(f"{text!r} is not a number") from None
-    raise lines.fail(f"no way to read a {kind}")
-
-
-def dump(value: msgspec.Struct, comments: bool = False) -> str:
-    """The text of a struct; fields that have their default value are left out. With `comments` all fields are
-    written, each under its documentation."""
-    return "".join(f"{line}\n" for line in _dump_struct(value, 0, comments))
-
-
-def _dump_struct(value: msgspec.Struct, level: int, comments: bool) -> list[str]:
-    lines: list[str] = []
-    indent = "\t" * level
-    for field in msgspec.structs.fields(type(value)):
-        item = getattr(value, field.name)
-        if item is None or item == [] or item == {}:
-            continue
-        if not comments and not field.required and item == field.default:
-            continue
-        if comments:
-            lines += [f"{indent}# {text}" for text in _documentation(type(value), field.name)]
-        lines += _dump_item(f"{indent}{field.name}:", item, level, comments)
-    return lines
-
-
-def _documentation(kind: type, name: str) -> list[str]:
-    hint = typing.get_type_hints(kind, include_extras=True)[name]
-    metadata = getattr(hint, "__metadata__", ())
-    return [line for item in metadata if isinstance(item, str) for line in item.split("\n")]
-
-
-def _dump_item(head: str, item: Any, level: int, comments: bool) -> list[str]:
-    deeper: Callable[[Any], list[str]] = lambda value: _dump_struct(value, level + 1, comments)  # noqa: E731
-    indent = "\t" * (level + 1)
-    if isinstance(item, msgspec.Struct):
-        body = deeper(item)
-        return [head, *body] if body else [f"{head} nil"]
-    if isinstance(item, list):
-        return [head, *(line for i in item for line in _dump_item(f"{indent}-", i, level + 1, comments))]
-    if isinstance(item, dict):
-        return [head, *(line for k, i in item.items() for line in _dump_item(f"{indent}{k}:", i, level + 1, comments))]
-    text = str(item).lower() if isinstance(item, bool) else str(item)
-    return [f"{head} {text}" if text else head]
+            return durations.parse(text)
+        except durations.DurationError as err:
+            raise _Problem(str(err)) from None
+    if kind is int:
+        if _INT.fullmatch(text) and -_INT64 <= int(text[:25]) < _INT64 and len(text) <= 25:
+            return int(text)
+        raise _Problem(f"{text!r} is not a whole number of at most 64 bits")
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    raise _Problem(f"{text!r} is not a number")

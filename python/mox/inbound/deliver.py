@@ -12,6 +12,7 @@ from mox.store import mailboxes, messages
 from mox.store.engine import Tx
 from mox.store.errors import OverQuota
 from mox.store.store import Store
+from mox.store.types import Facts
 
 # Recipients of localserve that simulate failures (spec/smtp-in.md section 21).
 _SIMULATED = re.compile(r"(temperror|permerror|timeout|[4-5][0-9][0-9]|600)$")
@@ -85,7 +86,8 @@ async def _store(
         prepared = await account.prepare(staged, prefix)
     except OSError as err:
         raise DeliveryError("452 4.3.1 cannot store the message now") from err
-    new = account.new_message(prepared, mail_from=str(envelope.sender), rcpt_to=str(path), remote_ip=envelope.remote_ip)
+    facts = Facts(mail_from=str(envelope.sender), rcpt_to=str(path), remote_ip=envelope.remote_ip)
+    new = account.new_message(prepared, facts=facts)
 
     def add(tx: Tx) -> None:
         found = mailboxes.find(tx, mailbox)

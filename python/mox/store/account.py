@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from mox import log
 from mox._rust import MailboxIndex, StagedMessage, fsync_dir
 from mox.net.bus import Bus
-from mox.store import mailboxes, messages
+from mox.store import erasing, mailboxes, messages
 from mox.store.changes import (
     Change,
     Changes,
@@ -25,6 +25,7 @@ from mox.store.changes import (
     SubscriptionChanged,
 )
 from mox.store.engine import Engine, Tx
+from mox.store.policy import Policy
 from mox.store.types import Mailbox
 
 T = TypeVar("T")
@@ -51,7 +52,9 @@ class Prepared:
 class Account:
     """Use it through Store.open. All methods are for the loop's thread."""
 
-    def __init__(self, name: str, folder: Path, bus: Bus, files: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, name: str, folder: Path, bus: Bus, files: ThreadPoolExecutor, policy: Callable[[], Policy]
+    ) -> None:
         self.name = name
         self.folder = folder
         self._bus = bus
@@ -66,7 +69,7 @@ class Account:
         self._reader: asyncio.Task[None] | None = None
         self._directories: set[Path] = set()
         (folder / "msg").mkdir(parents=True, exist_ok=True, mode=0o770)
-        self._engine = Engine(folder / "index.db", "mox.store.migrations", self._committed)
+        self._engine = Engine(folder / "index.db", "mox.store.migrations", self._committed, policy)
 
     async def start(self) -> None:
         """Make a new database's contents, read where the account stands."""
@@ -269,9 +272,9 @@ class Account:
                 )
             row = tx.one("SELECT min(modseq) FROM reader_position WHERE account_id = ?", tx.account_id)
             lowest = row[0] if row is not None and row[0] is not None else _last_modseq(tx)
-            return messages.erase(tx, lowest)
+            return erasing.erase(tx, lowest)
 
-        if position is None and not closing and not await self._engine.read(_has_erasures):
+        if position is None and not closing and not await self._engine.read(erasing.has_erasures):
             return
         blobs = await self._engine.write(step)
         if blobs:
@@ -294,7 +297,3 @@ class Account:
 def _last_modseq(tx: Tx) -> int:
     row = tx.one("SELECT last_modseq FROM sync_state WHERE account_id = ?", tx.account_id)
     return int(row[0]) if row is not None else 0
-
-
-def _has_erasures(tx: Tx) -> bool:
-    return tx.one("SELECT 1 FROM message_erase WHERE account_id = ? LIMIT 1", tx.account_id) is not None

@@ -18,6 +18,7 @@ import apsw
 from mox import log
 from mox._rust import fsync_dir
 from mox.store.errors import DatabaseVersionError
+from mox.store.policy import NO_POLICY, Policy
 
 T = TypeVar("T")
 
@@ -25,15 +26,26 @@ MAX_BATCH = 200
 # Another process of ours may hold the write lock for one batch.
 BUSY_TIMEOUT_MS = 20_000
 
+# Pages larger than SQLite's default, because rows of messages are wide.
+PRAGMAS = (
+    "page_size = 8192",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "wal_autocheckpoint = 2000",
+)
+
 _logger = log.get("store")
 
 
 class Tx:
     """A transaction as its functions see it."""
 
-    def __init__(self, connection: apsw.Connection, account_id: int = 1) -> None:
+    def __init__(self, connection: apsw.Connection, policy: Policy = NO_POLICY, account_id: int = 1) -> None:
         self.connection = connection
         self.account_id = account_id
+        # The account's configuration as it is during this transaction.
+        self.policy = policy
         self.directories: set[str] = set()
         self._modseq: int | None = None
 
@@ -74,7 +86,7 @@ def connect(path: Path) -> apsw.Connection:
     """A connection with our settings."""
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 4000"):
+    for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
@@ -116,9 +128,16 @@ class _Job:
 class Engine:
     """One database file. `on_commit` is called on the loop after each commit that made a modseq."""
 
-    def __init__(self, path: Path, package: str, on_commit: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        package: str,
+        on_commit: Callable[[int], None] | None = None,
+        policy: Callable[[], Policy] = lambda: NO_POLICY,
+    ) -> None:
         self._path = path
         self._on_commit = on_commit
+        self._policy = policy
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer_connection = connect(path)
         self.found_version = migrate(self._writer_connection, package)
@@ -147,7 +166,7 @@ class Engine:
             self._connections.append(connection)
         connection.execute("BEGIN")
         try:
-            return fn(Tx(connection))
+            return fn(Tx(connection, self._policy()))
         finally:
             connection.execute("ROLLBACK")
 
@@ -182,7 +201,7 @@ class Engine:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in batch:
-                tx = Tx(connection)
+                tx = Tx(connection, self._policy())
                 if self._run_job(job, tx):
                     directories |= tx.directories
                     modseq = max(modseq, tx.made_modseq or 0)

@@ -25,5 +25,9 @@ class OverQuota(StoreError):
     """The account would be over its size limit."""
 
 
+class NoUidsLeft(StoreError):
+    """The mailbox has used all its UIDs."""
+
+
 class DatabaseVersionError(Exception):
     """The database was written by a newer mox."""

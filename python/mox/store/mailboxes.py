@@ -84,7 +84,9 @@ def initialize(tx: Tx) -> None:
     """The contents of a new account's database."""
     uidvalidity = int(time.time()) // 2
     tx.run(
-        "INSERT INTO sync_state VALUES (?, 1, -1, ?, 1, 1, 0) ON CONFLICT DO NOTHING", tx.account_id, uidvalidity + 1
+        "INSERT INTO sync_state VALUES (?, 1, -1, ?, 1, 1, 1, 1, 0) ON CONFLICT DO NOTHING",
+        tx.account_id,
+        uidvalidity + 1,
     )
     if list_mailboxes(tx):
         return

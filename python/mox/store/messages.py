@@ -1,22 +1,33 @@
-"""Messages: adding, flags, expunging, copying, moving, erasing. Functions take a transaction."""
+"""Messages: adding, flags, expunging, copying, moving. Functions take a transaction.
+
+The counts of mailboxes, disk usage, references to message files, threads, recipients, reputation and pending training
+are kept here and nowhere else; `mox.store.verify` computes them anew and compares.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
+from mox.store import recipients, reputation, threads, training
 from mox.store.engine import Tx
-from mox.store.errors import OverQuota
+from mox.store.errors import NoUidsLeft, OverQuota
 from mox.store.mailboxes import get
-from mox.store.types import Flag, Mailbox, StoredFlags
+from mox.store.policy import JUNK_FLAGS
+from mox.store.types import NO_FACTS, Facts, Flag, Mailbox, SpecialUse, StoredFlags
 
 HOT = "uid, flags, keywords, modseq, size, received_ms, save_ms, message_id"
 HotRow = tuple[int, int, str, int, int, int, int, int]
+# With `trained` at the end.
+LiveRow = tuple[int, int, str, int, int, int, int, int, int]
 MAX_UID = 2**32 - 2
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message whose bytes are durable already. Dates are milliseconds since 1970."""
+    """A message whose bytes are durable already. Dates are milliseconds since 1970. `mailbox_orig_id` 0 stands for the
+    mailbox it is added to, `mailbox_destined_id` is of messages that go to Rejects or the introbox instead."""
 
     blob_id: int
     directory: str
@@ -27,9 +38,9 @@ class NewMessage:
     save_ms: int
     flags: int = 0
     keywords: frozenset[str] = field(default_factory=frozenset)
-    mail_from: str = ""
-    rcpt_to: str = ""
-    remote_ip: str = ""
+    facts: Facts = NO_FACTS
+    mailbox_orig_id: int = 0
+    mailbox_destined_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +50,11 @@ class Added:
     uidvalidity: int
     uids: list[int]
     modseq: int
+    message_ids: list[int]
 
 
-def _count(tx: Tx, mailbox_id: int, rows: Iterable[tuple[int, int]], sign: int) -> None:
-    """Add (flags, size) rows to the mailbox's counts, or take them away."""
+def _counts(rows: Iterable[tuple[int, int]]) -> tuple[int, int, int, int, int]:
+    """total, deleted, unread, unseen, size of (flags, size) rows."""
     total = deleted = unread = unseen = size = 0
     for flags, octets in rows:
         is_deleted, is_seen = bool(flags & Flag.DELETED), bool(flags & Flag.SEEN)
@@ -51,28 +63,39 @@ def _count(tx: Tx, mailbox_id: int, rows: Iterable[tuple[int, int]], sign: int) 
         unread += not is_seen and not is_deleted
         unseen += not is_seen
         size += octets
+    return total, deleted, unread, unseen, size
+
+
+def _recount(tx: Tx, mailbox_id: int, before: Iterable[tuple[int, int]], after: Iterable[tuple[int, int]] = ()) -> None:
+    """(flags, size) rows of a mailbox became others; without `after` they are gone."""
+    changes = [new - old for old, new in zip(_counts(before), _counts(after), strict=True)]
     tx.run(
         "UPDATE mailbox_all SET total = total + ?, deleted = deleted + ?, unread = unread + ?, unseen = unseen + ?, "
         "size = size + ?, modseq = ? WHERE account_id = ? AND id = ?",
-        *(sign * n for n in (total, deleted, unread, unseen, size)),
+        *changes,
         tx.next_modseq(),
         tx.account_id,
         mailbox_id,
     )
 
 
-def _reserve_uids(tx: Tx, mailbox: Mailbox, count: int) -> int:
-    """The first of `count` new UIDs."""
-    row = tx.one(
-        "UPDATE mailbox_all SET uidnext = uidnext + ? WHERE account_id = ? AND id = ? RETURNING uidnext",
-        count,
+def _take_in(tx: Tx, mailbox: Mailbox, rows: Sequence[tuple[int, int]], keywords: Iterable[str]) -> int:
+    """Reserve UIDs for (flags, size) rows, count them and their keywords; the first UID. Raises NoUidsLeft."""
+    if mailbox.uidnext + len(rows) > MAX_UID:
+        raise NoUidsLeft(f"mailbox {mailbox.name} has no UIDs left; recreate it")
+    known = mailbox.keywords.split()
+    merged = sorted({*known, *keywords})
+    tx.run(
+        "UPDATE mailbox_all SET uidnext = ?, total = total + ?, deleted = deleted + ?, unread = unread + ?, "
+        "unseen = unseen + ?, size = size + ?, keywords = ?, modseq = ? WHERE account_id = ? AND id = ?",
+        mailbox.uidnext + len(rows),
+        *_counts(rows),
+        " ".join(merged),
+        tx.next_modseq(),
         tx.account_id,
         mailbox.id,
     )
-    assert row is not None
-    if row[0] > MAX_UID:
-        raise OverflowError(f"mailbox {mailbox.name} has no UIDs left; recreate it")
-    return int(row[0]) - count
+    return mailbox.uidnext
 
 
 def _add_keywords(tx: Tx, mailbox: Mailbox, keywords: Iterable[str]) -> None:
@@ -88,109 +111,125 @@ def _add_keywords(tx: Tx, mailbox: Mailbox, keywords: Iterable[str]) -> None:
         )
 
 
-def _use_space(tx: Tx, octets: int, quota: int) -> None:
-    row = tx.one(
-        "UPDATE sync_state SET disk_usage = disk_usage + ? WHERE account_id = ? RETURNING disk_usage",
-        octets,
-        tx.account_id,
-    )
+def _reserve(tx: Tx, count: int, octets: int, quota: int | None) -> int:
+    """The first of `count` message ids for messages of that size together. Raises OverQuota and changes nothing."""
+    limit = tx.policy.quota if quota is None else quota
+    row = tx.one("SELECT disk_usage, next_message_id FROM sync_state WHERE account_id = ?", tx.account_id)
     assert row is not None
-    if quota > 0 and octets > 0 and row[0] > quota:
-        raise OverQuota(f"account over maximum total message size {quota}")
-
-
-def _message_ids(tx: Tx, count: int) -> int:
-    row = tx.one(
-        "UPDATE sync_state SET next_message_id = next_message_id + ? WHERE account_id = ? RETURNING next_message_id",
+    if 0 < limit < row[0] + octets:
+        raise OverQuota(f"account over maximum total message size {limit}")
+    tx.run(
+        "UPDATE sync_state SET disk_usage = disk_usage + ?, next_message_id = next_message_id + ? WHERE account_id = ?",
+        octets,
         count,
         tx.account_id,
     )
-    assert row is not None
-    return int(row[0]) - count
+    return int(row[1])
 
 
 _INSERT_HOT = (
     "INSERT INTO message_hot (account_id, mailbox_id, uid, message_id, flags, keywords, modseq, create_seq, size, "
-    "received_ms, save_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "received_ms, save_ms, trained) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_FACTS = ", ".join(f.name for f in msgspec.structs.fields(Facts))
+_COLD = (
+    "blob_id, mailbox_orig_id, mailbox_destined_id, received_ms, message_ref, subject_base, thread_id, "
+    "thread_parents, thread_missing_link, thread_muted, thread_collapsed, is_dsn, header_size, "
+    f"{_FACTS}, preview, prefix, structure, envelope, body, bodystructure, header"
+)
+_INSERT_COLD = (
+    f"INSERT INTO message_cold (account_id, message_id, {_COLD}) VALUES ({', '.join('?' * (_COLD.count(',') + 3))})"
 )
 
 
-def add(tx: Tx, mailbox_id: int, new: Sequence[NewMessage], quota: int = 0) -> Added:
-    """Add messages to a mailbox. Raises NoSuchMailbox, OverQuota."""
+def add(tx: Tx, mailbox_id: int, new: Sequence[NewMessage], quota: int | None = None) -> Added:
+    """Add messages to a mailbox. `quota` replaces the account's own. Raises NoSuchMailbox, OverQuota, NoUidsLeft."""
     mailbox = get(tx, mailbox_id)
     modseq = tx.next_modseq()
-    _use_space(tx, sum(m.size for m in new), quota)
-    uid, message_id = _reserve_uids(tx, mailbox, len(new)), _message_ids(tx, len(new))
+    message_id = _reserve(tx, len(new), sum(m.size for m in new), quota)
+    ids = range(message_id, message_id + len(new))
+    flags = [_insert_cold(tx, mailbox, number, message) for number, message in zip(ids, new, strict=True)]
+    rows = [(f, m.size) for f, m in zip(flags, new, strict=True)]
+    uid = _take_in(tx, mailbox, rows, (k for m in new for k in m.keywords))
     for offset, message in enumerate(new):
-        tx.sync_directory(message.directory)
-        parsed = message.parsed
         tx.run(
             _INSERT_HOT,
             tx.account_id,
             mailbox_id,
             uid + offset,
             message_id + offset,
-            message.flags,
+            flags[offset],
             " ".join(sorted(message.keywords)),
             modseq,
             modseq,
             message.size,
             message.received_ms,
             message.save_ms,
+            training.NOTHING,
         )
-        tx.run(
-            "INSERT INTO message_cold VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            tx.account_id,
-            message_id + offset,
-            message.prefix,
-            message.blob_id,
-            parsed.structure,
-            parsed.envelope,
-            parsed.body,
-            parsed.bodystructure,
-            parsed.header,
-            parsed.header_size,
-            parsed.message_id,
-            parsed.subject_base,
-            parsed.preview,
-            message.mail_from,
-            message.rcpt_to,
-            message.remote_ip,
-        )
-        tx.run("INSERT INTO blob VALUES (?, ?, 1)", tx.account_id, message.blob_id)
-    _add_keywords(tx, mailbox, (k for m in new for k in m.keywords))
-    _count(tx, mailbox_id, ((m.flags, m.size) for m in new), 1)
-    return Added(mailbox.uidvalidity, list(range(uid, uid + len(new))), modseq)
+    reputation.mark(tx, [(number, 0, f) for number, f in zip(ids, flags, strict=True)])
+    training.follow(tx, [(number, 0, training.wanted(f)) for number, f in zip(ids, flags, strict=True)])
+    return Added(mailbox.uidvalidity, list(range(uid, uid + len(new))), modseq, list(ids))
 
 
-def _live(tx: Tx, mailbox_id: int, uids: Sequence[int]) -> list[HotRow]:
-    """Hot rows of the UIDs that are there, ascending."""
+def _insert_cold(tx: Tx, mailbox: Mailbox, message_id: int, message: NewMessage) -> int:
+    """Insert all but the hot row; the flags that the message gets."""
+    tx.sync_directory(message.directory)
+    parsed, facts = message.parsed, message.facts
+    orig_id = message.mailbox_orig_id or mailbox.id
+    new = threads.entry(parsed, orig_id, message.received_ms)
+    where = threads.place(tx, new)
+    flags = tx.policy.junk_flags(mailbox.name, mailbox.special_use, message.flags) | (Flag.SEEN if where.muted else 0)
+    tx.run(
+        _INSERT_COLD,
+        tx.account_id,
+        message_id,
+        message.blob_id,
+        orig_id,
+        0 if message.mailbox_destined_id == orig_id else message.mailbox_destined_id,
+        message.received_ms,
+        new.message_ref,
+        new.subject_base,
+        where.thread_id or message_id,
+        " ".join(map(str, where.parents)),
+        where.missing_link,
+        where.muted,
+        where.collapsed,
+        new.is_dsn,
+        parsed.header_size,
+        *msgspec.structs.astuple(facts),
+        parsed.preview,
+        message.prefix,
+        parsed.structure,
+        parsed.envelope,
+        parsed.body,
+        parsed.bodystructure,
+        parsed.header,
+    )
+    tx.run("INSERT INTO blob VALUES (?, ?, 1)", tx.account_id, message.blob_id)
+    threads.placed(tx, message_id, where, new)
+    if mailbox.special_use & SpecialUse.SENT:
+        recipients.add_from(tx, message_id, parsed, message.received_ms)
+    return int(flags)
+
+
+def _live(tx: Tx, mailbox_id: int, uids: Sequence[int] | None) -> list[LiveRow]:
+    """Rows of the UIDs that are there, of all when None, ascending."""
+    if uids is None:
+        sql = f"SELECT {HOT}, trained FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
+        return tx.run(sql, tx.account_id, mailbox_id)
     if not uids:
         return []
     wanted = set(uids)
     rows = tx.run(
-        f"SELECT {HOT} FROM message WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+        f"SELECT {HOT}, trained FROM message WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ? "
+        "ORDER BY uid",
         tx.account_id,
         mailbox_id,
         min(wanted),
         max(wanted),
     )
     return [row for row in rows if row[0] in wanted]
-
-
-def hot_rows(tx: Tx, mailbox_id: int) -> list[HotRow]:
-    """All live rows of a mailbox, ascending."""
-    sql = f"SELECT {HOT} FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
-    return tx.run(sql, tx.account_id, mailbox_id)
-
-
-def changed_rows(tx: Tx, modseq: int) -> list[tuple[Any, ...]]:
-    """(mailbox_id, create_seq, expunged, *hot row) of messages changed after `modseq`, in order."""
-    sql = (
-        f"SELECT mailbox_id, create_seq, expunged, {HOT} FROM message_hot WHERE account_id = ? AND modseq > ? "
-        "ORDER BY modseq, mailbox_id, uid"
-    )
-    return tx.run(sql, tx.account_id, modseq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +254,9 @@ def set_flags(
     mailbox = get(tx, mailbox_id)
     rows: list[StoredFlags] = []
     refused: list[int] = []
-    before: list[tuple[int, int]] = []
-    after: list[tuple[int, int]] = []
-    updates: list[tuple[Any, ...]] = []
-    for uid, old, words, modseq, size, *_ in _live(tx, mailbox_id, uids):
+    changed: list[tuple[LiveRow, int, str]] = []
+    for row in _live(tx, mailbox_id, uids):
+        uid, old, words, modseq = row[:4]
         if unchanged_since is not None and modseq > unchanged_since:
             refused.append(uid)
             rows.append(StoredFlags(uid, old, words, modseq))
@@ -227,53 +265,65 @@ def set_flags(
         if (new, new_words) == (old, words):
             rows.append(StoredFlags(uid, old, words, modseq))
             continue
-        seq = tx.next_modseq()
-        updates.append((new, new_words, seq, tx.account_id, mailbox_id, uid))
-        before.append((old, size))
-        after.append((new, size))
-        rows.append(StoredFlags(uid, new, new_words, seq))
-    if updates:
-        sql = (
-            "UPDATE message_hot SET flags = ?, keywords = ?, modseq = ? "
-            "WHERE account_id = ? AND mailbox_id = ? AND uid = ?"
-        )
-        tx.many(sql, updates)
-        _count(tx, mailbox_id, before, -1)
-        _count(tx, mailbox_id, after, 1)
+        changed.append((row, new, new_words))
+        rows.append(StoredFlags(uid, new, new_words, tx.next_modseq()))
+    if changed:
+        _save_flags(tx, mailbox_id, changed)
         if mode != "-":
             _add_keywords(tx, mailbox, keywords)
-    return StoreResult(rows, refused, tx.made_modseq)
+    return StoreResult(rows, refused, tx.made_modseq if changed else None)
+
+
+def _save_flags(tx: Tx, mailbox_id: int, changed: list[tuple[LiveRow, int, str]]) -> None:
+    modseq = tx.next_modseq()
+    tx.many(
+        "UPDATE message_hot SET flags = ?, keywords = ?, modseq = ? "
+        "WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
+        [(flags, words, modseq, tx.account_id, mailbox_id, row[0]) for row, flags, words in changed],
+    )
+    _recount(tx, mailbox_id, ((r[1], r[4]) for r, _, _ in changed), ((flags, r[4]) for r, flags, _ in changed))
+    marked = [(r, flags) for r, flags, _ in changed if (r[1] ^ flags) & JUNK_FLAGS]
+    reputation.mark(tx, [(r[7], r[1], flags) for r, flags in marked])
+    training.follow(tx, [(r[7], r[8], training.wanted(flags)) for r, flags in marked])
 
 
 def _changed(old: int, words: str, mode: str, flags: int, keywords: frozenset[str]) -> tuple[int, str]:
-    current = set(words.split())
     if mode == "+":
-        return old | flags, " ".join(sorted(current | keywords))
+        return old | flags, " ".join(sorted({*words.split(), *keywords})) if keywords else words
     if mode == "-":
-        return old & ~flags, " ".join(sorted(current - keywords))
+        return old & ~flags, " ".join(sorted(set(words.split()) - keywords)) if keywords else words
     return flags, " ".join(sorted(keywords))
 
 
 def expunge(tx: Tx, mailbox_id: int, uids: Sequence[int] | None, below: int, only_deleted: bool = True) -> list[int]:
     """Expunge messages with a UID under `below`, of `uids` unless None; the UIDs, ascending."""
     get(tx, mailbox_id)
-    rows = hot_rows(tx, mailbox_id) if uids is None else _live(tx, mailbox_id, uids)
-    gone = [r for r in rows if r[0] < below and (not only_deleted or r[1] & Flag.DELETED)]
-    _tombstones(tx, mailbox_id, gone, erase=True)
+    gone = [r for r in _live(tx, mailbox_id, uids) if r[0] < below and (not only_deleted or r[1] & Flag.DELETED)]
+    if not gone:
+        return []
+    ids = [r[7] for r in gone]
+    reputation.forget(tx, [(r[7], r[1]) for r in gone])
+    recipients.remove(tx, ids)
+    modseq = _tombstones(tx, mailbox_id, gone)
+    training.follow(tx, [(r[7], r[8], training.NOTHING) for r in gone])
+    tx.many("INSERT INTO message_erase VALUES (?, ?, ?, ?)", [(tx.account_id, modseq, r[7], r[4]) for r in gone])
     return [r[0] for r in gone]
 
 
-def _tombstones(tx: Tx, mailbox_id: int, rows: list[HotRow], erase: bool) -> None:
-    if not rows:
-        return
+def expunge_mailbox(tx: Tx, mailbox_id: int) -> None:
+    """Expunge all messages of a mailbox that is about to go. Raises NoSuchMailbox."""
+    expunge(tx, mailbox_id, None, MAX_UID + 1, only_deleted=False)
+
+
+def _tombstones(tx: Tx, mailbox_id: int, rows: list[LiveRow]) -> int:
+    """The rows are no messages of the mailbox any more."""
     modseq = tx.next_modseq()
     tx.many(
         "UPDATE message_hot SET expunged = 1, modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
         [(modseq, tx.account_id, mailbox_id, r[0]) for r in rows],
     )
-    _count(tx, mailbox_id, ((r[1], r[4]) for r in rows), -1)
-    if erase:
-        tx.many("INSERT INTO message_erase VALUES (?, ?, ?, ?)", [(tx.account_id, modseq, r[7], r[4]) for r in rows])
+    _recount(tx, mailbox_id, ((r[1], r[4]) for r in rows))
+    return modseq
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,55 +336,113 @@ class Copied:
     modseq: int
 
 
-def copy(tx: Tx, mailbox_id: int, uids: Sequence[int], target_id: int, save_ms: int, quota: int = 0) -> Copied:
-    """Copy messages; bytes are shared. Raises NoSuchMailbox, OverQuota."""
-    get(tx, mailbox_id)
-    target = get(tx, target_id)
+def copy(
+    tx: Tx, mailbox_id: int, uids: Sequence[int], target_id: int, save_ms: int, quota: int | None = None
+) -> Copied:
+    """Copy messages; bytes are shared. Raises NoSuchMailbox, OverQuota, NoUidsLeft."""
+    source, target = get(tx, mailbox_id), get(tx, target_id)
     rows = _live(tx, mailbox_id, uids)
     if not rows:
         return Copied(target.uidvalidity, [], [], 0)
-    _use_space(tx, sum(r[4] for r in rows), quota)
-    message_id = _message_ids(tx, len(rows))
-    copies = list(range(message_id, message_id + len(rows)))
-    pairs = [(new, tx.account_id, r[7]) for new, r in zip(copies, rows, strict=True)]
+    first = _reserve(tx, len(rows), sum(r[4] for r in rows), quota)
+    pairs = [(first + i, tx.account_id, r[7]) for i, r in enumerate(rows)]
     tx.many(
-        "INSERT INTO message_cold SELECT account_id, ?, prefix, blob_id, structure, envelope, body, bodystructure, "
-        "header, header_size, message_ref, subject_base, preview, mail_from, rcpt_to, remote_ip "
-        "FROM message_cold WHERE account_id = ? AND message_id = ?",
+        f"INSERT INTO message_cold (account_id, message_id, {_COLD}) SELECT account_id, ?, {_COLD} FROM message_cold "
+        "WHERE account_id = ? AND message_id = ?",
         pairs,
     )
     tx.many(
         "UPDATE blob SET refs = refs + 1 WHERE account_id = ?1 AND blob_id = "
         "(SELECT blob_id FROM message_cold WHERE account_id = ?1 AND message_id = ?2)",
-        [(tx.account_id, new) for new in copies],
+        [(tx.account_id, new) for new, _, _ in pairs],
     )
-    return _insert_into(tx, target, rows, copies, save_ms)
-
-
-def _insert_into(tx: Tx, target: Mailbox, rows: list[HotRow], message_ids: list[int], save_ms: int) -> Copied:
-    modseq = tx.next_modseq()
-    first = _reserve_uids(tx, target, len(rows))
-    tx.many(
-        _INSERT_HOT,
-        [
-            (tx.account_id, target.id, first + i, message_ids[i], r[1], r[2], modseq, modseq, r[4], r[5], save_ms)
-            for i, r in enumerate(rows)
-        ],
-    )
-    _add_keywords(tx, target, {k for r in rows for k in r[2].split()})
-    _count(tx, target.id, ((r[1], r[4]) for r in rows), 1)
-    return Copied(target.uidvalidity, [r[0] for r in rows], list(range(first, first + len(rows))), modseq)
+    recipients.copy(tx, [(new, old) for new, _, old in pairs])
+    copies = [(*r[:7], first + i, training.NOTHING) for i, r in enumerate(rows)]
+    return _put_into(tx, source, target, copies, save_ms, keep_seen=True)
 
 
 def move(tx: Tx, mailbox_id: int, uids: Sequence[int], target_id: int, save_ms: int) -> Copied:
-    """Move messages; they keep their ids. Raises NoSuchMailbox."""
-    get(tx, mailbox_id)
-    target = get(tx, target_id)
+    """Move messages; they keep their ids. Raises NoSuchMailbox, NoUidsLeft."""
+    source, target = get(tx, mailbox_id), get(tx, target_id)
     rows = _live(tx, mailbox_id, uids)
     if not rows:
         return Copied(target.uidvalidity, [], [], 0)
-    _tombstones(tx, mailbox_id, rows, erase=False)
-    return _insert_into(tx, target, rows, [r[7] for r in rows], save_ms)
+    reputation.forget(tx, [(r[7], r[1]) for r in rows])
+    _tombstones(tx, mailbox_id, rows)
+    return _put_into(tx, source, target, rows, save_ms, keep_seen=False)
+
+
+def _put_into(
+    tx: Tx, source: Mailbox, target: Mailbox, rows: Sequence[LiveRow], save_ms: int, keep_seen: bool
+) -> Copied:
+    """Insert the hot rows of messages whose other records are there; no reputation counts for them yet."""
+    flags = _arriving_flags(tx, source, target, rows, keep_seen)
+    first = _take_in(
+        tx, target, [(f, r[4]) for f, r in zip(flags, rows, strict=True)], {k for r in rows for k in r[2].split()}
+    )
+    modseq = tx.next_modseq()
+    tx.many(
+        _INSERT_HOT,
+        [
+            (tx.account_id, target.id, first + i, r[7], flags[i], r[2], modseq, modseq, r[4], r[5], save_ms, r[8])
+            for i, r in enumerate(rows)
+        ],
+    )
+    reputation.mark(tx, [(r[7], 0, f) for f, r in zip(flags, rows, strict=True)])
+    training.follow(tx, [(r[7], r[8], training.wanted(f)) for f, r in zip(flags, rows, strict=True)])
+    return Copied(target.uidvalidity, [r[0] for r in rows], list(range(first, first + len(rows))), modseq)
+
+
+def _arriving_flags(tx: Tx, source: Mailbox, target: Mailbox, rows: Sequence[LiveRow], keep_seen: bool) -> list[int]:
+    """Flags of messages in their new mailbox. A message that leaves Rejects or the introbox counts for the mailbox it
+    was meant for from now on."""
+    flags = [tx.policy.junk_flags(target.name, target.special_use, r[1]) for r in rows]
+    ids = [r[7] for r in rows]
+    destined = {
+        message_id: (bool(is_reject), mailbox_id)
+        for message_id, is_reject, mailbox_id in tx.run(
+            "SELECT message_id, is_reject, mailbox_destined_id FROM message_cold WHERE account_id = ? "
+            "AND mailbox_destined_id <> 0 AND message_id BETWEEN ? AND ?",
+            tx.account_id,
+            min(ids),
+            max(ids),
+        )
+    }
+    for i, message_id in enumerate(ids):
+        is_reject, mailbox_id = destined.get(message_id, (False, 0))
+        if is_reject:
+            flags[i] &= ~0 if keep_seen else ~int(Flag.SEEN)
+        elif not mailbox_id or not tx.policy.introbox or source.name != tx.policy.introbox:
+            continue
+        elif mailbox_id == target.id and not flags[i] & JUNK_FLAGS:
+            flags[i] |= Flag.NOTJUNK
+        elif mailbox_id != target.id and not flags[i] & JUNK_FLAGS:
+            continue
+        tx.run(
+            "UPDATE message_cold SET mailbox_orig_id = mailbox_destined_id, is_reject = 0, mailbox_destined_id = ? "
+            "WHERE account_id = ? AND message_id = ?",
+            mailbox_id if is_reject else 0,
+            tx.account_id,
+            message_id,
+        )
+    return flags
+
+
+def hot_rows(tx: Tx, mailbox_id: int) -> list[HotRow]:
+    """All live rows of a mailbox, ascending."""
+    sql = f"SELECT {HOT} FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
+    return tx.run(sql, tx.account_id, mailbox_id)
+
+
+def changed_rows(tx: Tx, modseq: int) -> list[tuple[Any, ...]]:
+    """(mailbox_id, create_seq, expunged, *hot row) of the account's messages changed after `modseq`, in order."""
+    columns = ", ".join(f"h.{name}" for name in HOT.split(", "))
+    sql = (
+        f"SELECT h.mailbox_id, h.create_seq, h.expunged, {columns} FROM mailbox_all m JOIN message_hot h "
+        "ON h.account_id = m.account_id AND h.mailbox_id = m.id "
+        "WHERE m.account_id = ? AND m.modseq > ?2 AND h.modseq > ?2 ORDER BY h.modseq, h.mailbox_id, h.uid"
+    )
+    return tx.run(sql, tx.account_id, modseq)
 
 
 def cold_rows(tx: Tx, mailbox_id: int, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -354,74 +462,3 @@ def cold_rows(tx: Tx, mailbox_id: int, uids: Sequence[int], columns: Sequence[st
     if len(rows) == len(wanted):
         return rows
     return [row for row in rows if row[0] in wanted]
-
-
-def erase(tx: Tx, up_to: int) -> list[int]:
-    """Forget the bytes of messages expunged up to modseq `up_to`; ids of blobs whose files can go."""
-    rows = tx.run(
-        "SELECT modseq, message_id, size FROM message_erase WHERE account_id = ? AND modseq <= ? LIMIT 1000",
-        tx.account_id,
-        up_to,
-    )
-    blobs = []
-    for modseq, message_id, size in rows:
-        cold = tx.one(
-            "DELETE FROM message_cold WHERE account_id = ? AND message_id = ? RETURNING blob_id",
-            tx.account_id,
-            message_id,
-        )
-        tx.run(
-            "DELETE FROM message_erase WHERE account_id = ? AND modseq = ? AND message_id = ?",
-            tx.account_id,
-            modseq,
-            message_id,
-        )
-        _use_space(tx, -size, 0)
-        if cold is None:
-            continue
-        left = tx.one(
-            "UPDATE blob SET refs = refs - 1 WHERE account_id = ? AND blob_id = ? RETURNING refs",
-            tx.account_id,
-            cold[0],
-        )
-        if left is not None and left[0] == 0:
-            tx.run("DELETE FROM blob WHERE account_id = ? AND blob_id = ?", tx.account_id, cold[0])
-            blobs.append(cold[0])
-    return blobs
-
-
-def expunge_mailbox(tx: Tx, mailbox_id: int) -> None:
-    """Expunge all messages of a mailbox that is about to go. Raises NoSuchMailbox."""
-    expunge(tx, mailbox_id, None, MAX_UID + 1, only_deleted=False)
-
-
-def recount(tx: Tx) -> list[str]:
-    """Differences between kept counts and reality; empty when all is well."""
-    problems = []
-    for row in tx.run(
-        "SELECT id, name, total, deleted, unread, unseen, size FROM mailbox WHERE account_id = ?", tx.account_id
-    ):
-        found = tx.one(
-            "SELECT count(*) FILTER (WHERE flags & 8 = 0), count(*) FILTER (WHERE flags & 8), "
-            "count(*) FILTER (WHERE flags & 9 = 0), count(*) FILTER (WHERE flags & 1 = 0), coalesce(sum(size), 0) "
-            "FROM message WHERE account_id = ? AND mailbox_id = ?",
-            tx.account_id,
-            row[0],
-        )
-        if found != row[2:]:
-            problems.append(f"mailbox {row[1]}: counts are {row[2:]}, should be {found}")
-    usage = tx.one(
-        "SELECT s.disk_usage, (SELECT coalesce(sum(size), 0) FROM message WHERE account_id = s.account_id) + "
-        "(SELECT coalesce(sum(size), 0) FROM message_erase WHERE account_id = s.account_id) "
-        "FROM sync_state s WHERE account_id = ?",
-        tx.account_id,
-    )
-    if usage is None or usage[0] != usage[1]:
-        problems.append(f"disk usage is {usage}")
-    refs = tx.run(
-        "SELECT b.blob_id, b.refs, count(c.message_id) FROM blob b LEFT JOIN message_cold c USING (account_id, "
-        "blob_id) WHERE b.account_id = ? GROUP BY b.blob_id HAVING b.refs != count(c.message_id)",
-        tx.account_id,
-    )
-    problems += [f"blob {b}: {have} references, should be {want}" for b, have, want in refs]
-    return problems

@@ -21,7 +21,7 @@ def _cut(password: str) -> bytes:
 
 def save(tx: Tx, secrets: tuple[str, str, str]) -> None:
     """Replace the credentials with what `hashed` gave."""
-    tx.run("INSERT OR REPLACE INTO password VALUES (?, ?, ?, ?)", tx.account_id, *secrets)
+    tx.run("INSERT OR REPLACE INTO password VALUES (?, ?, ?, ?, NULL)", tx.account_id, *secrets)
 
 
 def bcrypt_hash(tx: Tx) -> str | None:

@@ -1,0 +1,1 @@
+"""Schema of an account, in numbered files."""

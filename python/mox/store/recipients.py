@@ -1,0 +1,78 @@
+"""To whom the account wrote. Replies from these people are welcome, which incoming mail asks about."""
+
+from collections.abc import Iterable
+from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
+from typing import Any
+
+from publicsuffixlist import PublicSuffixList
+
+from mox.store.engine import Tx
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+@lru_cache(maxsize=4096)
+def _org_domain(domain: str) -> str:
+    return _suffixes().privatesuffix(domain) or domain
+
+
+def sent_ms(date: str, received_ms: int) -> int:
+    """The Date header's moment, else the time of receipt."""
+    parts = parsedate_tz(date)
+    try:
+        return mktime_tz(parts) * 1000 if parts is not None else received_ms
+    except (ValueError, OverflowError):
+        return received_ms
+
+
+def add_from(tx: Tx, message_id: int, parsed: Any, received_ms: int) -> None:
+    """Record the addresses of a message that was put into the mailbox with the use `\\Sent`."""
+    when = sent_ms(parsed.date, received_ms)
+    addresses = {
+        (domain.lower(), localpart)
+        for _, localpart, domain in (*parsed.to, *parsed.cc, *parsed.bcc)
+        if localpart and domain
+    }
+    tx.many(
+        "INSERT INTO recipient VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(tx.account_id, domain, local, message_id, _org_domain(domain), when) for domain, local in sorted(addresses)],
+    )
+
+
+def copy(tx: Tx, pairs: Iterable[tuple[int, int]]) -> None:
+    """(copy, original) message ids: a copy counts as well."""
+    tx.many(
+        "INSERT INTO recipient SELECT account_id, domain, localpart, ?, org_domain, sent_ms FROM recipient "
+        "WHERE account_id = ? AND message_id = ?",
+        [(new, tx.account_id, old) for new, old in pairs],
+    )
+
+
+def remove(tx: Tx, message_ids: Iterable[int]) -> None:
+    """The messages are gone."""
+    tx.many("DELETE FROM recipient WHERE account_id = ? AND message_id = ?", [(tx.account_id, m) for m in message_ids])
+
+
+def sent_to(tx: Tx, localpart: str, domain: str, since_ms: int) -> bool:
+    """The account wrote to exactly this address (domain in Unicode and lower case)."""
+    sql = (
+        "SELECT 1 FROM recipient WHERE account_id = ? AND domain = ? AND localpart = ? AND sent_ms >= ? "
+        "ORDER BY message_id DESC LIMIT 1"
+    )
+    return tx.one(sql, tx.account_id, domain, localpart, since_ms) is not None
+
+
+def sent_to_domain(tx: Tx, domain: str, since_ms: int) -> bool:
+    """The account wrote to an address in exactly this domain."""
+    sql = "SELECT 1 FROM recipient WHERE account_id = ? AND domain = ? AND sent_ms >= ? LIMIT 1"
+    return tx.one(sql, tx.account_id, domain, since_ms) is not None
+
+
+def sent_to_org_domain(tx: Tx, org_domain: str, since_ms: int) -> bool:
+    """The account wrote to an address under the organizational domain."""
+    sql = "SELECT 1 FROM recipient WHERE account_id = ? AND org_domain = ? AND sent_ms >= ? LIMIT 1"
+    return tx.one(sql, tx.account_id, org_domain, since_ms) is not None

@@ -136,6 +136,8 @@ class StagedMessage:
         """Make it durable as `path`, which must not exist; the directory is the caller's to sync. Raises OSError."""
     def parse_and_store(self, prefix: bytes, path: str) -> ParsedMessage:
         """Both in one call without the interpreter lock."""
+    def body_hashes(self, specs: Sequence[_BodySpec]) -> list[tuple[bytes, int]]:
+        """As the function of that name, with the message's body."""
     def content(self) -> bytes: ...
     def discard(self) -> None: ...
 
@@ -363,3 +365,27 @@ class TlsConnection:
 # --- gzip.rs ---
 
 # --- dkim.rs ---
+
+_BodySpec = tuple[str, str, int | None]
+
+class BodyHasher:
+    """Hash of a canonicalized body (RFC 6376 §3.4, §3.7) in pieces. `canon`: `simple` or `relaxed`; `algorithm`:
+    `sha256` or `sha1`; `length`: value of `l=`. Raises ValueError for other names."""
+
+    def __init__(self, canon: str, algorithm: str, length: int | None = None) -> None: ...
+    def feed(self, data: bytes) -> None: ...
+    def finish(self) -> tuple[bytes, int]:
+        """The hash, and the octets of the whole canonical body, which `l=` must not exceed. Only once."""
+
+def body_hashes(body: bytes, specs: Sequence[_BodySpec]) -> list[tuple[bytes, int]]:
+    """`BodyHasher` for several signatures at once, each (canon, algorithm, length). Releases the interpreter lock."""
+
+def canon_header(field: bytes, canon: str) -> bytes:
+    """One field, perhaps folded, in canonical form; a CRLF at its end is kept and none is added."""
+
+def split_fields(header: bytes) -> list[tuple[str, bytes]]:
+    """(name, whole field with CRLF) up to the empty line. Raises ValueError for a header that is none."""
+
+def signed_data(header: bytes, names: Sequence[str], signature: bytes, canon: str) -> bytes:
+    """What a signature signs (RFC 6376 §3.7): the fields of `h=`, the lowest instances first, then the signature field
+    without its `b=` value. Raises ValueError as `split_fields`. Releases the interpreter lock."""

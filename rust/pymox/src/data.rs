@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use smtpdata::{DataDecoder, LineFixer, Staged, Staging};
 
+use crate::dkim;
 use crate::mime::ParsedMessage;
 
 /// Input below this size is decoded with the interpreter lock held: releasing it costs more.
@@ -189,6 +190,21 @@ impl StagedMessage {
         let staged = self.staged()?;
         py.detach(|| staged.with_content(|data| ParsedMessage::parse(&prefix, data)))
             .map_err(|err| PyOSError::new_err(err.to_string()))
+    }
+
+    fn body_hashes<'py>(
+        &self,
+        py: Python<'py>,
+        specs: Vec<dkim::Spec>,
+    ) -> PyResult<Vec<dkim::Hash<'py>>> {
+        let staged = self.staged()?;
+        let specs = dkim::specs(&specs)?;
+        let hashes = py
+            .detach(|| {
+                staged.with_content(|data| dkimcanon::hash_bodies(dkimcanon::body_of(data), &specs))
+            })
+            .map_err(|err| PyOSError::new_err(err.to_string()))?;
+        Ok(hashes.into_iter().map(|h| dkim::hash(py, h)).collect())
     }
 
     /// Parse and store in one call without the interpreter lock: what a delivery does before its transaction.

@@ -1,0 +1,1 @@
+"""Tests of mox._rust through its Python face."""

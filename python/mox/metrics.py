@@ -23,6 +23,8 @@ dns_lookups = Histogram(
     ["pkg", "type", "result"],
     buckets=_SECONDS,
 )
+queue_hold = Gauge("mox_queue_hold", "Messages in the queue that are on hold.")
+queue_dmarc_report_failures = Counter("mox_queue_dmarcreport_failure", "DMARC reports that could not be delivered.")
 
 
 def expose() -> bytes:

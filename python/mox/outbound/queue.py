@@ -1,154 +1,198 @@
-"""The queue of submitted messages: durable records, claimed by lease, tried until they succeed or are given up."""
+"""The queue of outgoing messages: durable records, added here and claimed by runners of one or several processes."""
 
 import asyncio
 import contextlib
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from mox import log, metrics
 from mox._rust import StagedMessage, fsync_dir
 from mox.net.bus import Bus
+from mox.outbound import holdrules, lanes
+from mox.outbound.events import Surroundings
+from mox.outbound.records import Message, NewMessage, insert, next_id, now_ms
 from mox.store.engine import Engine, Tx
 
 TOPIC = "queue"
-LEASE_MS = 300_000
-# Waits between attempts double from here; after the last the message is given up (spec/outbound.md).
-FIRST_RETRY_MS = 7 * 60_000 + 30_000
-MAX_ATTEMPTS = 8
-BATCH = 20
-IDLE_POLL_S = 30.0
+# A file without a record may belong to an `add` that is not committed yet; after this time it does not.
+ORPHAN_AGE_S = 3600.0
+# Enough for the header of any message that we accept.
+_HEADER_BYTES = 1 << 20
+
+T = TypeVar("T")
 
 _logger = log.get("queue")
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A message for one recipient."""
-
-    id: int
-    sender: str
-    recipient: str
-    file: str
-    prefix: bytes
-    remote_ip: str
-    attempts: int
-
-
-class PermanentError(Exception):
-    """Trying again would not help."""
-
-
-class TemporaryError(Exception):
-    """The attempt failed; a later one may succeed."""
+class FromIdError(Exception):
+    """A `from_id` was used before, by a message that is queued or kept."""
 
 
 class Queue:
     """The queue of a data directory; several processes may use it."""
 
-    def __init__(self, data_dir: Path, bus: Bus) -> None:
+    def __init__(self, data_dir: Path, bus: Bus, surroundings: Surroundings) -> None:
         self.folder = data_dir / "queue"
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o770)
+        self.surroundings = surroundings
         self._bus = bus
-        self._engine = Engine(data_dir / "queue.db", "mox.outbound.migrations")
-        self._due = asyncio.Event()
-        self._unsubscribe = bus.subscribe(TOPIC, lambda _payload: self._due.set())
+        self._engine = Engine(self.folder / "index.db", "mox.outbound.migrations")
 
-    async def add(
-        self, sender: str, recipients: Sequence[str], staged: StagedMessage, prefix: bytes, remote_ip: str
-    ) -> None:
-        """Queue a message; durable on return. Raises OSError."""
+    async def add(self, account: str, staged: StagedMessage, messages: Sequence[NewMessage]) -> list[int]:
+        """Queue a message for each recipient; durable on return. Returns their ids.
+
+        Recipients with the same sender and prefix are grouped: they may share a transaction. Raises FromIdError,
+        OSError. Nobody who calls may hold a lock that delivery needs.
+        """
+        assert messages
         file = uuid.uuid4().hex
         await asyncio.to_thread(staged.store, str(self.folder / file))
-        now = _now_ms()
 
-        def insert(tx: Tx) -> None:
+        def add(tx: Tx) -> list[int]:
             fsync_dir(str(self.folder))
-            tx.many(
-                "INSERT INTO queued (account_id, sender, recipient, file, prefix, remote_ip, next_ms) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(tx.account_id, sender, recipient, file, prefix, remote_ip, now) for recipient in recipients],
-            )
+            return _insert(tx, account, file, staged, messages)
 
-        await self._engine.write(insert)
+        try:
+            ids = await self._engine.write(add)
+        except BaseException:
+            await asyncio.to_thread(self.remove_files, [file])
+            raise
+        self.kick()
+        return ids
+
+    async def write(self, change: Callable[[Tx], T]) -> T:
+        """Run an operation of this package in a transaction and wake the runners."""
+        result = await self._engine.write(change)
+        self.kick()
+        return result
+
+    async def record(self, change: Callable[[Tx], T]) -> T:
+        """As `write`, for changes after which nothing is due."""
+        return await self._engine.write(change)
+
+    async def read(self, look: Callable[[Tx], T]) -> T:
+        """Run a function on a snapshot."""
+        return await self._engine.read(look)
+
+    def kick(self) -> None:
+        """Have the runners of all processes look at the queue."""
         self._bus.publish(TOPIC, b"")
 
-    async def run(self, deliver: Callable[[Queued], Awaitable[None]]) -> None:
-        """Deliver what is due, for ever. `deliver` raises TemporaryError or PermanentError."""
-        while True:
-            self._due.clear()
-            claimed = await self._engine.write(_claim)
-            if not claimed:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(IDLE_POLL_S):
-                        await self._due.wait()
-                continue
-            await asyncio.gather(*(self._attempt(item, deliver) for item in claimed))
+    def on_kick(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` on the loop whenever something may be due; returns what ends that."""
+        return self._bus.subscribe(TOPIC, lambda _payload: callback())
 
-    async def _attempt(self, item: Queued, deliver: Callable[[Queued], Awaitable[None]]) -> None:
-        try:
-            await deliver(item)
-        except TemporaryError as err:
-            text = str(err)
-            await self._engine.write(lambda tx: _retry(tx, item, text))
-        except PermanentError as err:
-            _logger.info("message given up", id=item.id, recipient=item.recipient, err=str(err))
-            metrics.queue_deliveries.labels("failed").inc()
-            await self._done(item)
-        except Exception as err:  # a bug must not stop the queue or lose the message
-            metrics.panics.labels("queue").inc()
-            _logger.exception("delivery attempt failed", id=item.id)
-            text = repr(err)
-            await self._engine.write(lambda tx: _retry(tx, item, text))
-        else:
-            metrics.queue_deliveries.labels("ok").inc()
-            await self._done(item)
+    def path(self, message: Message) -> Path:
+        """The file of a message, which follows its prefix."""
+        return self.folder / message.file
 
-    async def _done(self, item: Queued) -> None:
-        def remove(tx: Tx) -> bool:
-            tx.run("DELETE FROM queued WHERE id = ?", item.id)
-            return tx.one("SELECT 1 FROM queued WHERE file = ?", item.file) is None
+    def content(self, message: Message) -> bytes:
+        """The whole message, for a thread that may block. Raises OSError."""
+        return message.prefix + self.path(message).read_bytes()
 
-        if await self._engine.write(remove):
+    def header(self, message: Message) -> bytes:
+        """The start of the message, with the whole header, for a thread that may block. Raises OSError."""
+        with self.path(message).open("rb") as file:
+            return message.prefix + file.read(_HEADER_BYTES)
+
+    def remove_files(self, names: Iterable[str | None]) -> None:
+        """Remove files that no record needs; after the commit, for a thread that may block."""
+        for name in filter(None, names):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.folder / item.file)
+                os.unlink(self.folder / name)
+
+    async def sweep(self) -> int:
+        """Remove files that a crash left without a record; how many."""
+        return await self._engine.read(lambda tx: len(self._sweep(tx)))
+
+    def _sweep(self, tx: Tx) -> list[str]:
+        before = time.time() - ORPHAN_AGE_S
+        with os.scandir(self.folder) as entries:
+            old = [e.name for e in entries if len(e.name) == 32 and e.stat().st_mtime < before]
+        orphans = [name for name in old if tx.one("SELECT 1 FROM queued WHERE file = ? LIMIT 1", name) is None]
+        for name in orphans:
+            _logger.warning("removing a file without a message", file=name)
+        self.remove_files(orphans)
+        return orphans
+
+    async def count_held(self) -> None:
+        """Bring the metric of held messages up to date."""
+        row = await self._engine.read(lambda tx: tx.one("SELECT count(*) FROM queued WHERE hold = 1"))
+        metrics.queue_hold.set(row[0] if row else 0)
 
     async def close(self) -> None:
         """Close the database."""
-        self._unsubscribe()
         await self._engine.close()
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _insert(tx: Tx, account: str, file: str, staged: StagedMessage, messages: Sequence[NewMessage]) -> list[int]:
+    first = messages[0]
+    grouped = len(messages) > 1 and all((m.sender, m.prefix) == (first.sender, first.prefix) for m in messages)
+    first_id = next_id(tx, "queued", len(messages))
+    rules = holdrules.list_all(tx)
+    now = now_ms()
+    for number, new in enumerate(messages):
+        if new.from_id and _is_used(tx, new.from_id):
+            raise FromIdError("fromid not unique")
+        message = _record(first_id + number, first_id if grouped else 0, now, account, file, staged, new)
+        hold = any(holdrules.matches(r, account, message.sender_domain, message.recipient_domain) for r in rules)
+        insert(tx, "queued", replace(message, hold=hold))
+        if not hold:
+            lanes.touch(tx, lanes.Kind.MESSAGE, message.recipient_domain, message.next_ms)
+    return [first_id + number for number in range(len(messages))]
 
 
-def _claim(tx: Tx) -> list[Queued]:
-    now = _now_ms()
-    rows = tx.run(
-        "UPDATE queued SET lease_ms = ? WHERE id IN "
-        "(SELECT id FROM queued WHERE next_ms <= ? AND lease_ms < ? ORDER BY next_ms LIMIT ?) "
-        "RETURNING id, sender, recipient, file, prefix, remote_ip, attempts",
-        now + LEASE_MS,
-        now,
-        now,
-        BATCH,
+def _is_used(tx: Tx, from_id: str) -> bool:
+    found = tx.one(
+        "SELECT 1 FROM queued WHERE from_id = ? UNION ALL SELECT 1 FROM retired WHERE from_id = ? LIMIT 1",
+        from_id,
+        from_id,
     )
-    return [Queued(*row) for row in rows]
+    return found is not None
 
 
-def _retry(tx: Tx, item: Queued, error: str) -> None:
-    if item.attempts + 1 >= MAX_ATTEMPTS:
-        _logger.warning("message given up after the last attempt", id=item.id, recipient=item.recipient, err=error)
-        tx.run("DELETE FROM queued WHERE id = ?", item.id)
-        return
-    metrics.queue_deliveries.labels("temperror").inc()
-    tx.run(
-        "UPDATE queued SET attempts = attempts + 1, lease_ms = 0, next_ms = ?, last_error = ? WHERE id = ?",
-        _now_ms() + (FIRST_RETRY_MS << item.attempts),
-        error,
-        item.id,
+def _record(
+    message_id: int, base_id: int, now: int, account: str, file: str, staged: StagedMessage, new: NewMessage
+) -> Message:
+    return Message(
+        id=message_id,
+        base_id=base_id,
+        queued_ms=now,
+        hold=False,
+        account=account,
+        sender_localpart=new.sender.localpart,
+        sender_domain=new.sender.domain,
+        from_id=new.from_id,
+        recipient_localpart=new.recipient.localpart,
+        recipient_domain=new.recipient.domain,
+        attempts=0,
+        max_attempts=new.max_attempts,
+        dialed_ips={},
+        next_ms=new.next_ms or now,
+        last_ms=None,
+        results=[],
+        has_8bit=staged.has_8bit or not new.prefix.isascii(),
+        smtputf8=new.smtputf8,
+        is_dmarc_report=new.is_dmarc_report,
+        is_tls_report=new.is_tls_report,
+        size=len(new.prefix) + staged.size,
+        message_id=new.message_id,
+        prefix=new.prefix,
+        subject=new.subject,
+        dsn_utf8=new.dsn_utf8,
+        transport=new.transport,
+        require_tls=new.require_tls,
+        future_release=new.future_release,
+        extra=dict(new.extra),
+        file=file,
+        remote_ip=new.remote_ip,
+        notify=new.notify,
+        original_recipient=new.original_recipient,
+        envelope_id=new.envelope_id,
+        return_full=new.return_full,
     )

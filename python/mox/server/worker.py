@@ -17,8 +17,10 @@ from mox.net.bus import Bus
 from mox.net.conn import Connection, Listener, serve
 from mox.net.tls import ServerTls
 from mox.outbound.queue import Queue
+from mox.outbound.surroundings import ConfigSurroundings
 from mox.server.listeners import Endpoint
-from mox.smtp.server import SmtpContext, run_queue
+from mox.server.outgoing import delivery
+from mox.smtp.server import SmtpContext
 from mox.smtp.server import serve_connection as serve_smtp
 from mox.store.login import has_password, set_password
 from mox.store.store import Store
@@ -52,19 +54,21 @@ class Worker:
             store = Store(data_dir, self._bus)
             stack.push_async_callback(store.close)
             await _ensure_password(store)
-            queue = Queue(data_dir, self._bus)
+            surroundings = ConfigSurroundings(self._config)
+            queue = Queue(data_dir, self._bus, surroundings)
             stack.push_async_callback(queue.close)
             smtp = SmtpContext(self._config, store, queue, self._stopping)
             imap = ImapContext(self._config, store, self._stopping)
             async with asyncio.TaskGroup() as group:
-                delivery = group.create_task(run_queue(smtp), name="queue")
+                runner = delivery(self._config, store, queue, surroundings)
+                running = group.create_task(runner.run(self._stopping), name="queue")
                 for endpoint, sock in self._sockets:
                     self._listeners.append(await self._listen(endpoint, sock, smtp, imap))
                 _logger.info("serving")
                 ready()
                 await stop.wait()
                 await self._shut_down()
-                delivery.cancel()
+                running.cancel()
 
     async def _listen(self, endpoint: Endpoint, sock: socket.socket, smtp: SmtpContext, imap: ImapContext) -> Listener:
         tls = self._config.server_tls(endpoint.listener)

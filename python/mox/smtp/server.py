@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from email.utils import formatdate
 
 from mox import log, metrics
-from mox._rust import DataReceiver, StagedMessage, stage_bytes
+from mox._rust import DataReceiver, StagedMessage
 from mox.config.live import Config
 from mox.config.model import Listener
 from mox.inbound import deliver as inbound
 from mox.net.conn import Connection
 from mox.net.limits import ConnectionLimiter, RateLimiter
 from mox.net.tls import ServerTls
-from mox.outbound.queue import PermanentError, Queue, Queued, TemporaryError
+from mox.outbound.queue import Queue
+from mox.outbound.records import NewMessage
 from mox.sasl.scram import SaslError
-from mox.smtp.address import Path, parse_mailbox
+from mox.smtp.address import Path
 from mox.smtp.session import Authenticate, Data, Policy, Quit, Session, StartTls
 from mox.store.login import LoginError, Logins, UnknownMechanismError
 from mox.store.store import Store
@@ -227,8 +228,11 @@ class Shell:
                 return reply
         try:
             if self._session.account:
-                recipients = [str(path) for path in envelope.recipients]
-                await self._ctx.queue.add(str(envelope.sender), recipients, staged, trace, envelope.remote_ip)
+                queued = [
+                    NewMessage(envelope.sender, path, trace, remote_ip=envelope.remote_ip)
+                    for path in envelope.recipients
+                ]
+                await self._ctx.queue.add(self._session.account, staged, queued)
                 return b"250 2.0.0 queued\r\n"
             await inbound.deliver(self._ctx.config, self._ctx.store, envelope, staged, trace)
         except inbound.DeliveryError as err:
@@ -285,24 +289,3 @@ async def serve_connection(
         conn.write(b"421 4.4.2 timeout\r\n")
     finally:
         ctx.open.remove(ip)
-
-
-async def run_queue(ctx: SmtpContext) -> None:
-    """Deliver submitted messages as localserve does: to its own account."""
-
-    async def deliver(item: Queued) -> None:
-        path = parse_mailbox(item.recipient)
-        if path.localpart.startswith("queue") and (reply := inbound.simulated_failure(path)):
-            if reply.startswith(b"5"):
-                raise PermanentError(reply.decode().strip())
-            raise TemporaryError(reply.decode().strip())
-        sender = parse_mailbox(item.sender) if item.sender else Path("", "")
-        content = await asyncio.to_thread((ctx.queue.folder / item.file).read_bytes)
-        envelope = inbound.Envelope(sender, [path], item.remote_ip)
-        try:
-            await inbound.deliver(ctx.config, ctx.store, envelope, stage_bytes(content), item.prefix)
-        except inbound.DeliveryError as err:
-            kind = TemporaryError if str(err).startswith("4") else PermanentError
-            raise kind(str(err)) from err
-
-    await ctx.queue.run(deliver)

@@ -12,7 +12,7 @@ LAYERS: list[set[str]] = [
     {"cli"},
     {"server", "admin"},
     {"smtp", "imap", "web", "inbound", "outbound", "reports", "acme"},
-    {"store", "junk", "mailauth", "message", "sasl"},
+    {"store", "junk", "mailauth", "message", "sasl", "webapi"},
     {"config", "dns", "net"},
     {"_rust", "log", "metrics"},
 ]

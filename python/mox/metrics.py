@@ -25,6 +25,22 @@ dns_lookups = Histogram(
 )
 queue_hold = Gauge("mox_queue_hold", "Messages in the queue that are on hold.")
 queue_dmarc_report_failures = Counter("mox_queue_dmarcreport_failure", "DMARC reports that could not be delivered.")
+_HTTP_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 60, 120)
+_HTTP_LABELS = ["handler", "proto", "method", "code"]
+http_requests = Histogram(
+    "mox_httpserver_request_duration_seconds", "HTTP requests until the status.", _HTTP_LABELS, buckets=_HTTP_SECONDS
+)
+http_responses = Histogram(
+    "mox_httpserver_response_duration_seconds", "HTTP requests until the end.", _HTTP_LABELS, buckets=_HTTP_SECONDS
+)
+authentication_ratelimited = Counter(
+    "mox_authentication_ratelimited", "Log-ins refused after too many failures.", ["kind"]
+)
+_API_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30)
+webapi_submissions = Counter("mox_webapi_submission", "Messages sent with the webapi.", ["result"])
+webapi_errors = Counter("mox_webapi_errors", "Failures in sending with the webapi.", ["error"])
+webapi_results = Counter("mox_webapi_results", "Calls of the webapi.", ["method", "result"])
+webapi_seconds = Histogram("mox_webapi_duration_seconds", "Calls of the webapi.", ["method"], buckets=_API_SECONDS)
 
 
 def expose() -> bytes:

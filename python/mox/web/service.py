@@ -1,0 +1,95 @@
+"""Puts the HTTP side of a worker together: embedded server, front, application, and a router for every port.
+
+Which services a port has is decided by its listener (spec/web-tls.md section 2).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from mox.config.live import Config
+from mox.config.model import Listener
+from mox.net.conn import Connection
+from mox.net.front import Front, Site
+from mox.net.front_server import HttpServer
+from mox.net.limits import RateLimiter
+from mox.net.tls import ServerTls
+from mox.web.app import Application
+from mox.web.hosts import account_names, local_names
+from mox.web.messages import Handler
+from mox.web.router import Route, Router, ordered, service
+
+HTTP_ALPN = (b"h2", b"http/1.1")
+
+# Internal services in mox's order, with their paths unless configured.
+DEFAULT_PATHS = {"account": "/", "admin": "/admin/", "webapi": "/webapi/", "webmail": "/webmail/"}
+_OPTIONS = {"account": "Account", "admin": "Admin", "webapi": "WebAPI", "webmail": "Webmail"}
+_DEFAULT_PORTS = {False: 80, True: 443}
+
+# Makes the handler of a service for a listener.
+Factory = Callable[[Listener], Handler]
+
+
+class WebServer:
+    """HTTP of one worker. `services` has the internal services by name (of DEFAULT_PATHS)."""
+
+    def __init__(self, config: Config, services: Mapping[str, Factory]) -> None:
+        self._config = config
+        self._services = services
+        self._front = Front()
+        self._routers: dict[tuple[str, int], Router] = {}
+        limits = config.static.Limits
+        limiters = [RateLimiter(60, limits.HTTPRequestsPerMinute), RateLimiter(3600, limits.HTTPRequestsPerHour)]
+        self._server = HttpServer(Application(self._routers, self._front.peer, limiters))
+
+    async def start(self) -> None:
+        """Start the embedded server. Raises RuntimeError when it does not start."""
+        self._front.backend_port = await self._server.start()
+
+    async def close(self) -> None:
+        """Stop it; the connections of the front end first, with their listeners."""
+        await self._server.close()
+
+    def handler(
+        self,
+        listener_name: str,
+        port: int,
+        is_tls: bool,
+        by_alpn: Mapping[str, Callable[[Connection], Awaitable[None]]],
+    ) -> Callable[[Connection], Awaitable[None]]:
+        """What serves the connections of a port. `by_alpn` are other protocols spoken there. Raises ConfigError."""
+        tls: ServerTls | None = None
+        if is_tls:
+            tls = self._config.server_tls(listener_name, (*HTTP_ALPN, *(name.encode() for name in by_alpn)))
+        site = Site(listener_name, port, tls, by_alpn)
+        self._routers[site.key] = self.router(listener_name, port, is_tls)
+        return lambda conn: self._front.serve(conn, site)
+
+    def router(self, listener_name: str, port: int, is_tls: bool) -> Router:
+        """The router of a port."""
+        listener = self._config.static.Listeners[listener_name]
+        hostname = self._config.hostname(listener_name)
+        scheme = "HTTPS" if is_tls else "HTTP"
+        routes: list[Route] = []
+        kinds: list[str] = []
+        is_forwarded = False
+        for name, option in _OPTIONS.items():
+            group = getattr(listener, option + scheme)
+            factory = self._services.get(name)
+            if group is None or not group.Enabled or (group.Port or _DEFAULT_PORTS[is_tls]) != port:
+                continue
+            is_forwarded = is_forwarded or group.Forwarded
+            if factory is None:
+                continue
+            path = group.Path or DEFAULT_PATHS[name]
+            path = path if path.endswith("/") else path + "/"
+            hosts = local_names(hostname) if name == "admin" else account_names(hostname, self._client_settings_domains)
+            routes += service(name, path, factory(listener), hosts)
+            kinds.append(f"{name}-{scheme.lower()} at {path}")
+        webserver = getattr(listener, f"Webserver{scheme}")
+        is_unlimited = webserver is not None and webserver.Enabled and webserver.RateLimitDisabled
+        return Router(
+            services=ordered(routes), is_forwarded=is_forwarded, is_rate_limited=not is_unlimited, kinds=tuple(kinds)
+        )
+
+    def _client_settings_domains(self) -> list[str]:
+        domains = self._config.dynamic.Domains.values()
+        return [domain.ClientSettingsDomain for domain in domains if domain.ClientSettingsDomain]

@@ -1,5 +1,6 @@
 """The configuration in force."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,8 +103,9 @@ class Config:
         """The name in greetings."""
         return self.static.Listeners[listener].Hostname or self.static.Hostname
 
-    def server_tls(self, listener: str) -> ServerTls | None:
-        """Certificates of a listener. Raises ConfigError for files that cannot be read."""
+    def server_tls(self, listener: str, alpn: Sequence[bytes] = ()) -> ServerTls | None:
+        """Certificates of a listener, with the protocols to choose from by ALPN. Raises ConfigError for files that
+        cannot be read."""
         tls = self.static.Listeners[listener].TLS
         if tls is None or not tls.KeyCerts:
             return None
@@ -112,7 +114,7 @@ class Config:
             keys = [((folder / k.CertFile).read_bytes(), (folder / k.KeyFile).read_bytes()) for k in tls.KeyCerts]
         except OSError as err:
             raise ConfigError(f"TLS of listener {listener}: {err}") from err
-        return ServerTls(keys)
+        return ServerTls(keys, alpn)
 
 
 def read_file(kind: type[T], path: Path) -> T:

@@ -34,6 +34,8 @@ from mox.config.model import (
 )
 
 _NO_LIMIT = [1_000_000] * 3
+# So that webhooks and deliveries can be looked at afterwards.
+_KEEP = datetime.timedelta(hours=72)
 
 
 def ensure(directory: Path, ip: str | None = None) -> Config:
@@ -72,6 +74,8 @@ def example_static(ips: list[str]) -> Static:
         IMAPS=IMAPSService(Enabled=True, Port=1993),
         AccountHTTP=WebService(Enabled=True, Port=1080, Path="/account/"),
         AccountHTTPS=WebService(Enabled=True, Port=1443, Path="/account/"),
+        WebAPIHTTP=WebService(Enabled=True, Port=1080, Path="/webapi/"),
+        WebAPIHTTPS=WebService(Enabled=True, Port=1443, Path="/webapi/"),
         MetricsHTTP=PlainService(Enabled=True, Port=1081),
     )
     limits = LimitsSection(
@@ -79,6 +83,8 @@ def example_static(ips: list[str]) -> Static:
         SMTPConnections=[1000, 3000, 9000],
         IMAPConnectionsPerMinute=_NO_LIMIT,
         IMAPConnections=[1000, 3000, 9000],
+        HTTPRequestsPerMinute=_NO_LIMIT,
+        HTTPRequestsPerHour=_NO_LIMIT,
     )
     return Static(
         DataDir=".",
@@ -94,7 +100,12 @@ def example_static(ips: list[str]) -> Static:
 
 def example_dynamic() -> Dynamic:
     """domains.conf of localserve."""
-    account = Account(Domain="localhost", Destinations={"mox@localhost": Destination()})
+    account = Account(
+        Domain="localhost",
+        Destinations={"mox@localhost": Destination()},
+        KeepRetiredMessagePeriod=_KEEP,
+        KeepRetiredWebhookPeriod=_KEEP,
+    )
     return Dynamic(Domains={"localhost": Domain(LocalpartCatchallSeparator="+")}, Accounts={"mox": account})
 
 

@@ -207,6 +207,12 @@ class LimitsSection(Struct, frozen=True, kw_only=True):
         default_factory=lambda: [300, 900, 2700]
     )
     IMAPConnections: Annotated[list[int], "Open connections to IMAP."] = field(default_factory=lambda: [30, 90, 270])
+    HTTPRequestsPerMinute: Annotated[list[int], "Requests to all HTTP and HTTPS ports within a minute."] = field(
+        default_factory=lambda: [1000, 3000, 9000]
+    )
+    HTTPRequestsPerHour: Annotated[list[int], "Requests to all HTTP and HTTPS ports within an hour."] = field(
+        default_factory=lambda: [5000, 15000, 45000]
+    )
     FailedLoginsPerMinute: Annotated[list[int], "Failed log-ins within a minute, over all protocols."] = field(
         default_factory=lambda: [10, 30, 90]
     )

@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mox.net.conn import Connection, TlsInfo
-from mox.net.tls import ServerTls
+from mox.net.conn import Connection
+from mox.net.tls import ServerTls, TlsInfo
 
 HANDSHAKE_S = 30.0
 # A first request must have come within this time of the handshake.

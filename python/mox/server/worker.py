@@ -25,9 +25,15 @@ from mox.smtp.server import serve_connection as serve_smtp
 from mox.store.login import has_password, set_password
 from mox.store.store import Store
 from mox.web import plain
+from mox.web.service import WebServer
+from mox.web.webapi import methods
+from mox.web.webapi.api import WebApiContext, webapi_factory
 
 # mox's shutdown: let sessions end by themselves, then cut them off.
 SHUTDOWN_GRACE_S = 3.0
+
+# Where other protocols are offered by ALPN (spec/web-tls.md section 19).
+HTTPS_PORT = 443
 
 LOCAL_ACCOUNT = "mox"
 LOCAL_PASSWORD = "moxmoxmox"
@@ -59,23 +65,34 @@ class Worker:
             stack.push_async_callback(queue.close)
             smtp = SmtpContext(self._config, store, queue, self._stopping)
             imap = ImapContext(self._config, store, self._stopping)
+            # One count of failed log-ins for all protocols.
+            imap.logins = smtp.logins
+            webapi = WebApiContext(self._config, store, queue, smtp.logins)
+            web = WebServer(self._config, {"webapi": webapi_factory(webapi, methods.ALL)})
+            stack.push_async_callback(web.close)
+            await web.start()
             async with asyncio.TaskGroup() as group:
                 runner = delivery(self._config, store, queue, surroundings)
                 running = group.create_task(runner.run(self._stopping), name="queue")
                 for endpoint, sock in self._sockets:
-                    self._listeners.append(await self._listen(endpoint, sock, smtp, imap))
+                    self._listeners.append(await self._listen(endpoint, sock, smtp, imap, web))
                 _logger.info("serving")
                 ready()
                 await stop.wait()
                 await self._shut_down()
                 running.cancel()
 
-    async def _listen(self, endpoint: Endpoint, sock: socket.socket, smtp: SmtpContext, imap: ImapContext) -> Listener:
+    async def _listen(
+        self, endpoint: Endpoint, sock: socket.socket, smtp: SmtpContext, imap: ImapContext, web: WebServer
+    ) -> Listener:
         tls = self._config.server_tls(endpoint.listener)
-        implicit = tls if endpoint.implicit_tls else None
-        return await serve(sock, self._handler(endpoint, smtp, imap, tls), tls=implicit)
+        # The front does TLS itself: it chooses by ALPN who goes on with the connection.
+        implicit = tls if endpoint.implicit_tls and endpoint.service != "https" else None
+        return await serve(sock, self._handler(endpoint, smtp, imap, web, tls), tls=implicit)
 
-    def _handler(self, endpoint: Endpoint, smtp: SmtpContext, imap: ImapContext, tls: ServerTls | None) -> Handler:
+    def _handler(
+        self, endpoint: Endpoint, smtp: SmtpContext, imap: ImapContext, web: WebServer, tls: ServerTls | None
+    ) -> Handler:
         """What is spoken on a port. `tls` is what STARTTLS would use."""
         listener = self._config.static.Listeners[endpoint.listener]
         match endpoint.service:
@@ -87,7 +104,12 @@ class Worker:
                 routes: plain.Routes = {"/metrics": (metrics.CONTENT_TYPE, metrics.expose)}
                 return lambda conn: plain.serve_connection(conn, routes)
             case _:
-                return lambda conn: plain.serve_connection(conn, _PAGES)
+                by_alpn: dict[str, Handler] = {}
+                if endpoint.port == HTTPS_PORT and listener.IMAPS.EnabledOnHTTPS:
+                    by_alpn["imap"] = lambda conn: serve_imap(conn, imap, "imaps", listener, None)
+                if endpoint.port == HTTPS_PORT and listener.Submissions.EnabledOnHTTPS:
+                    by_alpn["smtp"] = lambda conn: serve_smtp(conn, smtp, "submissions", listener, None)
+                return web.handler(endpoint.listener, endpoint.port, endpoint.service == "https", by_alpn)
 
     async def _shut_down(self) -> None:
         """Stop accepting, let sessions say goodbye, then cut off what is left."""
@@ -104,10 +126,3 @@ async def _ensure_password(store: Store) -> None:
     """localserve's account can log in from the start."""
     if not await has_password(store, LOCAL_ACCOUNT):
         await set_password(store, LOCAL_ACCOUNT, LOCAL_PASSWORD)
-
-
-def _front_page() -> bytes:
-    return b"mox is running here. No web service is configured on this port in this version.\n"
-
-
-_PAGES: plain.Routes = {"/": ("text/plain; charset=utf-8", _front_page)}

@@ -26,6 +26,10 @@ class LoginError(Exception):
     """Wrong credentials, or the account may not log in."""
 
 
+class LoginDisabled(LoginError):
+    """The password is right, but the account may not log in; the text is the configured one."""
+
+
 class UnknownMechanismError(Exception):
     """The SASL mechanism is not supported here."""
 
@@ -62,7 +66,7 @@ class Logins:
     def _check_enabled(self, account: str) -> None:
         disabled = self._config.account(account).LoginDisabled
         if disabled:
-            raise LoginError(f"login disabled for account: {disabled}")
+            raise LoginDisabled(f"login disabled for account: {disabled}")
 
     async def password(self, user: str, password: str, ip: str, protocol: str, mechanism: str = "login") -> str:
         """The account's name. Raises LoginError."""

@@ -1,11 +1,11 @@
 """Which host a request is for, and which hosts a handler answers (spec/web-tls.md sections 3 and 4)."""
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import lru_cache
 
-import idna
+from mox.dns.names import DomainError, parse_domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +23,10 @@ HostMatch = Callable[[Host], bool]
 @lru_cache(4096)
 def to_ascii(name: str) -> str:
     """A domain in lower-case A-labels, without final dot; "" for what is no domain name. RFC 5891 §4, UTS 46."""
-    name = name.removesuffix(".")
-    if not name or len(name) > 512:
-        return ""
     try:
-        return idna.encode(name, uts46=True, transitional=False).decode().lower()
-    except idna.IDNAError:
-        pass
-    # Names that DNS allows and IDNA does not, such as an underscore in a label.
-    labels = name.lower().split(".")
-    plain = all(
-        0 < len(label) < 64 and label.isascii() and label.replace("-", "").replace("_", "").isalnum()
-        for label in labels
-    )
-    return ".".join(labels) if plain else ""
+        return parse_domain(name.removesuffix("."), lax=True).ascii
+    except DomainError:
+        return ""
 
 
 @lru_cache(4096)
@@ -59,9 +49,7 @@ def local_names(hostname: str) -> HostMatch:
     return lambda host: bool(host.ip) or (host.domain in (own, "localhost") and bool(host.domain))
 
 
-def account_names(hostname: str, client_settings: Callable[[], Iterable[str]]) -> HostMatch:
+def account_names(hostname: str, client_settings: Callable[[], Container[str]]) -> HostMatch:
     """Hosts of account, webmail and webapi: as `local_names`, and the client settings domains of now."""
     is_local = local_names(hostname)
-    return lambda host: (
-        is_local(host) or (bool(host.domain) and any(host.domain == to_ascii(name) for name in client_settings()))
-    )
+    return lambda host: is_local(host) or (bool(host.domain) and host.domain in client_settings())

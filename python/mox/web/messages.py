@@ -68,6 +68,8 @@ class Request:
     client_ip: str | None
     proto: Any
     handler: str = ""
+    # The path under which the handler is reached, without final slash.
+    mount: str = ""
     log: dict[str, Any] = field(default_factory=dict)
 
     @property

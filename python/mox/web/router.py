@@ -68,7 +68,7 @@ def mounted(path: str, handler: Handler) -> Handler:
     prefix = path.rstrip("/")
 
     async def handle(request: Request) -> Answer:
-        request.path = request.path[len(prefix) :] or "/"
+        request.mount, request.path = prefix, request.path[len(prefix) :] or "/"
         return await handler(request)
 
     return handle

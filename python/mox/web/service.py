@@ -5,15 +5,16 @@ Which services a port has is decided by its listener (spec/web-tls.md section 2)
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from mox.config.listener import Listener, WebserverService, WebService
 from mox.config.live import Config
-from mox.config.model import Listener
+from mox.config.model import Dynamic
 from mox.net.conn import Connection
 from mox.net.front import Front, Site
 from mox.net.front_server import HttpServer
 from mox.net.limits import RateLimiter
 from mox.net.tls import ServerTls
 from mox.web.app import Application
-from mox.web.hosts import account_names, local_names
+from mox.web.hosts import account_names, local_names, to_ascii
 from mox.web.messages import Handler
 from mox.web.router import Route, Router, ordered, service
 
@@ -36,6 +37,8 @@ class WebServer:
         self._services = services
         self._front = Front()
         self._routers: dict[tuple[str, int], Router] = {}
+        self._settings_of: Dynamic | None = None
+        self._settings_domains: frozenset[str] = frozenset()
         limits = config.static.Limits
         limiters = [RateLimiter(60, limits.HTTPRequestsPerMinute), RateLimiter(3600, limits.HTTPRequestsPerHour)]
         self._server = HttpServer(Application(self._routers, self._front.peer, limiters))
@@ -72,11 +75,11 @@ class WebServer:
         kinds: list[str] = []
         is_forwarded = False
         for name, option in _OPTIONS.items():
-            group = getattr(listener, option + scheme)
-            factory = self._services.get(name)
-            if group is None or not group.Enabled or (group.Port or _DEFAULT_PORTS[is_tls]) != port:
+            group: WebService = getattr(listener, option + scheme)
+            if not group.Enabled or (group.Port or _DEFAULT_PORTS[is_tls]) != port:
                 continue
             is_forwarded = is_forwarded or group.Forwarded
+            factory = self._services.get(name)
             if factory is None:
                 continue
             path = group.Path or DEFAULT_PATHS[name]
@@ -84,12 +87,15 @@ class WebServer:
             hosts = local_names(hostname) if name == "admin" else account_names(hostname, self._client_settings_domains)
             routes += service(name, path, factory(listener), hosts)
             kinds.append(f"{name}-{scheme.lower()} at {path}")
-        webserver = getattr(listener, f"Webserver{scheme}")
-        is_unlimited = webserver is not None and webserver.Enabled and webserver.RateLimitDisabled
+        webserver: WebserverService = getattr(listener, f"Webserver{scheme}")
+        is_unlimited = webserver.Enabled and webserver.RateLimitDisabled
         return Router(
             services=ordered(routes), is_forwarded=is_forwarded, is_rate_limited=not is_unlimited, kinds=tuple(kinds)
         )
 
-    def _client_settings_domains(self) -> list[str]:
-        domains = self._config.dynamic.Domains.values()
-        return [domain.ClientSettingsDomain for domain in domains if domain.ClientSettingsDomain]
+    def _client_settings_domains(self) -> frozenset[str]:
+        dynamic = self._config.dynamic
+        if self._settings_of is not dynamic:
+            names = (options.ClientSettingsDomain for options in dynamic.Domains.values())
+            self._settings_of, self._settings_domains = dynamic, frozenset(to_ascii(name) for name in names if name)
+        return self._settings_domains

@@ -1,0 +1,14 @@
+"""Which function carries out which method."""
+
+from mox.web.webapi import messages
+from mox.web.webapi.api import Method
+
+ALL: dict[str, Method] = {
+    "MessageGet": messages.message_get,
+    "MessageRawGet": messages.message_raw_get,
+    "MessagePartGet": messages.message_part_get,
+    "MessageDelete": messages.message_delete,
+    "MessageFlagsAdd": messages.message_flags_add,
+    "MessageFlagsRemove": messages.message_flags_remove,
+    "MessageMove": messages.message_move,
+}

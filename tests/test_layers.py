@@ -27,8 +27,9 @@ ALLOWED = {
     ("smtp", "outbound"),
     ("store", "message"),
 }
-# An SMTP server hands over to inbound and outbound; neither of these imports smtp's session or server.
-ALLOWED |= {("inbound", "smtp"), ("outbound", "smtp"), ("inbound", "outbound")}
+# An SMTP server hands over to inbound and outbound; neither of these imports smtp's session or server. The webapi
+# puts messages into the queue.
+ALLOWED |= {("web", "outbound"), ("inbound", "smtp"), ("outbound", "smtp"), ("inbound", "outbound")}
 PROTOCOLS = {"smtp", "imap", "web"}
 
 

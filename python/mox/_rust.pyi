@@ -364,6 +364,41 @@ class TlsConnection:
 
 # --- gzip.rs ---
 
+class GzipStream:
+    """A gzip stream (RFC 1952) being written; `level` 0 to 9. Every call returns the bytes that are ready."""
+
+    def __init__(self, level: int = 1) -> None: ...
+    def write(self, data: bytes, flush: bool = False) -> bytes:
+        """Compress `data`; with `flush` everything so far can be decoded."""
+    def flush(self) -> bytes:
+        """Make everything so far decodable; nothing when it is already."""
+    def finish(self) -> bytes:
+        """The end of the stream; every later call returns nothing."""
+
+class Deflate:
+    """A raw deflate stream (RFC 1951, RFC 4978) being written; as `GzipStream`."""
+
+    def __init__(self, level: int = 1) -> None: ...
+    def write(self, data: bytes, flush: bool = False) -> bytes: ...
+    def flush(self) -> bytes: ...
+    def finish(self) -> bytes: ...
+
+class Inflate:
+    """A raw deflate stream being read."""
+
+    def __init__(self) -> None: ...
+    def feed(self, data: bytes, max_output: int = ...) -> bytes:
+        """At most `max_output` (1 MiB) bytes; while `has_more`, feed b"" for the rest. Raises ValueError for broken
+        data."""
+    @property
+    def has_more(self) -> bool: ...
+    @property
+    def done(self) -> bool:
+        """The stream ended."""
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether a client with this Accept-Encoding value wants gzip, by weights (RFC 9110 §12.5.3)."""
+
 # --- dkim.rs ---
 
 _BodySpec = tuple[str, str, int | None]

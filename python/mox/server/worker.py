@@ -23,6 +23,7 @@ from mox.server.outgoing import delivery
 from mox.smtp.server import SmtpContext
 from mox.smtp.server import serve_connection as serve_smtp
 from mox.store.login import has_password, set_password
+from mox.store.policy import Policies
 from mox.store.store import Store
 from mox.web import plain
 from mox.web.service import WebServer
@@ -57,8 +58,9 @@ class Worker:
         """Serve until `stop` is set and the sessions ended; `ready` is called when every socket accepts."""
         data_dir = Path(self._config.data_dir)
         async with AsyncExitStack() as stack:
-            store = Store(data_dir, self._bus)
+            store = Store(data_dir, self._bus, Policies(self._config))
             stack.push_async_callback(store.close)
+            await store.start()
             await _ensure_password(store)
             surroundings = ConfigSurroundings(self._config)
             queue = Queue(data_dir, self._bus, surroundings)

@@ -1,41 +1,50 @@
-"""An open account: its database, message files, change reader and shared mailbox indexes."""
+"""An account: its database, message files, change reader and shared mailbox indexes.
+
+The database is opened when it is needed and closed when nobody used it for a while, so that an idle account costs
+nothing but this object.
+"""
 
 import asyncio
 import os
-import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import apsw
+
 from mox import log
-from mox._rust import MailboxIndex, StagedMessage, fsync_dir
+from mox._rust import MailboxIndex, StagedMessage
 from mox.net.bus import Bus
-from mox.store import erasing, mailboxes, messages
-from mox.store.changes import (
-    Change,
-    Changes,
-    FlagsChanged,
-    MailboxChanged,
-    MessageAdded,
-    MessagesRemoved,
-    SubscriptionChanged,
-)
+from mox.store import blobs, erasing, mailboxes, messages
+from mox.store.blobs import BlobFolder
+from mox.store.changes import Changes
 from mox.store.engine import Engine, Tx
+from mox.store.errors import EngineClosed
+from mox.store.folder import AccountFolder
 from mox.store.policy import Policy
+from mox.store.reader import Reader, last_modseq, read_news
 from mox.store.types import Mailbox
 
 T = TypeVar("T")
 
 HOUSEKEEPING_S = 10.0
-LEASE_MS = 60_000
-ORPHAN_AGE_S = 3600.0
+# Wake-ups of other processes may be lost; this is how late their changes are seen then.
+POLL_S = 30.0
+IDLE_S = 300.0
+# A process that died keeps messages from being erased for this long.
+LEASE_MS = 600_000
 
 _logger = log.get("store")
 _PROCESS = uuid.uuid4().hex
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,55 +65,145 @@ class Account:
         self, name: str, folder: Path, bus: Bus, files: ThreadPoolExecutor, policy: Callable[[], Policy]
     ) -> None:
         self.name = name
-        self.folder = folder
+        self._place = AccountFolder(folder)
+        self._blobs = BlobFolder(folder / "msg")
         self._bus = bus
         self._files = files
+        self._policy = policy
         self._topic = f"account/{name}"
+        self._engine: Engine | None = None
+        self._waking = asyncio.Lock()
+        self._calls = 0
+        self._used_at = time.monotonic()
+        self._closed = False
+        self._leaving: asyncio.Event | None = None
         self._sessions: set[Changes] = set()
-        self._indexes: dict[int, tuple[MailboxIndex, int]] = {}
-        self._known: dict[int, Mailbox] = {}
-        self._read_to = 0
+        self._index_users: dict[int, int] = {}
+        self._state = Reader()
+        self._is_stale = False
         self._reading = asyncio.Lock()
+        self._holding = asyncio.Lock()
         self._wanted = 0
         self._reader: asyncio.Task[None] | None = None
-        self._directories: set[Path] = set()
-        (folder / "msg").mkdir(parents=True, exist_ok=True, mode=0o770)
-        self._engine = Engine(folder / "index.db", "mox.store.migrations", self._committed, policy)
+        self._keeper: asyncio.Task[None] | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._lease_until_ms = 0
+        self._may_erase = True
+
+    # Opening and closing
+
+    async def _wake(self) -> Engine:
+        """Open the database. Raises EngineClosed, DatabaseVersionError, apsw.Error, OSError."""
+        async with self._waking:
+            if self._engine is not None:
+                return self._engine
+            if self._closed:
+                raise EngineClosed(f"account {self.name} is closed")
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._files, self._prepare_folder)
+            engine = Engine(self._place.path / "index.db", "mox.store.migrations", self._committed, self._policy)
+            try:
+                if await engine.read(lambda tx: last_modseq(tx) == 0):
+                    await engine.write(mailboxes.initialize)
+                known = await engine.read(lambda tx: (last_modseq(tx), mailboxes.list_mailboxes(tx)))
+            except BaseException:
+                await engine.close()
+                self._place.release()
+                raise
+            self._state.restart(*known)
+            self._unsubscribe = self._bus.subscribe(self._topic, self._woken)
+            self._keeper = loop.create_task(self._housekeeping(), name=f"housekeeping of account {self.name}")
+            self._engine = engine
+            return engine
+
+    def _prepare_folder(self) -> None:
+        self._blobs.create()
+        self._place.hold()
 
     async def start(self) -> None:
-        """Make a new database's contents, read where the account stands."""
-        await self._engine.write(mailboxes.initialize)
-        self._read_to, known = await self._engine.read(lambda tx: (_last_modseq(tx), mailboxes.list_mailboxes(tx)))
-        self._known = {m.id: m for m in known}
-        self._unsubscribe = self._bus.subscribe(self._topic, self._woken)
-        self._keeper = asyncio.get_running_loop().create_task(self._housekeeping())
+        """Open the database now, to see that it can be. Raises what `read` does."""
+        await self._wake()
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` on a snapshot, in a thread."""
-        return await self._engine.read(fn)
+        """Run `fn` on a snapshot, in a thread. Raises EngineClosed, apsw.Error, OSError, and what `fn` raises."""
+        self._calls += 1
+        try:
+            return await (self._engine or await self._wake()).read(fn)
+        finally:
+            self._calls -= 1
+            self._left()
 
     async def write(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` in a transaction, in the writer's thread; returns when it is on disk."""
-        return await self._engine.write(fn)
+        """Run `fn` in a transaction, in the writer's thread; returns when it is on disk. Raises like `read`."""
+        self._calls += 1
+        try:
+            return await (self._engine or await self._wake()).write(fn)
+        finally:
+            self._calls -= 1
+            self._left()
+
+    @property
+    def is_used(self) -> bool:
+        """There are sessions or calls in progress."""
+        return bool(self._calls or self._sessions or self._index_users)
+
+    def _left(self) -> None:
+        if self._leaving is not None and not self.is_used:
+            self._leaving.set()
+
+    async def unused(self) -> None:
+        """Return when the last user has left. Nobody may come while this waits."""
+        self._leaving = asyncio.Event()
+        self._left()
+        await self._leaving.wait()
+
+    async def close(self) -> None:
+        """Finish what was begun and close the database for good."""
+        self._closed = True
+        async with self._waking:
+            engine, self._engine = self._engine, None
+            if engine is None:
+                return
+            if self._keeper is not None:
+                self._keeper.cancel()
+                await asyncio.wait([self._keeper])
+            if self._reader is not None:
+                await asyncio.wait([self._reader])
+            self._unsubscribe()
+            await self._erase(engine, closing=True)
+            await engine.close()
+            self._place.release()
+
+    async def _sleep(self) -> None:
+        """Close the database until it is needed again."""
+        async with self._waking:
+            engine = self._engine
+            if engine is None or self.is_used:
+                return
+            self._engine = None
+            self._unsubscribe()
+            await self._erase(engine, closing=True)
+            await engine.close()
+            self._place.release()
 
     # Message files
 
     def blob_path(self, blob_id: int) -> str:
         """Where the content of a blob is."""
-        return str(self.folder / "msg" / f"{blob_id >> 44:x}" / str(blob_id))
+        return self._blobs.path(blob_id)
 
     async def prepare(self, staged: StagedMessage, prefix: bytes = b"") -> Prepared:
         """Write the message's file durably and parse it. Raises OSError."""
-        blob_id = ((time.time_ns() // 1000) << 12) | random.getrandbits(12)
-        path = self.blob_path(blob_id)
-        directory = Path(path).parent
-        if directory not in self._directories:
-            directory.mkdir(exist_ok=True, mode=0o770)
-            fsync_dir(str(directory.parent))
-            self._directories.add(directory)
+        if self._engine is None:
+            await self._wake()
         loop = asyncio.get_running_loop()
-        parsed = await loop.run_in_executor(self._files, staged.parse_and_store, prefix, path)
+        blob_id, path, parsed = await loop.run_in_executor(self._files, self._store_file, staged, prefix)
         return Prepared(blob_id, path, prefix, parsed, staged.size + len(prefix))
+
+    def _store_file(self, staged: StagedMessage, prefix: bytes) -> tuple[int, str, Any]:
+        blob_id = self._blobs.new()
+        path = self._blobs.path(blob_id)
+        return blob_id, path, staged.parse_and_store(prefix, path)
 
     def discard(self, prepared: Prepared) -> None:
         """Remove the file of a message that went nowhere."""
@@ -112,7 +211,7 @@ class Account:
 
     def new_message(self, prepared: Prepared, **facts: Any) -> messages.NewMessage:
         """A record for `messages.add`; `facts` are its other fields, dates default to now."""
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         facts = {"received_ms": now, "save_ms": now, **facts}
         return messages.NewMessage(
             prepared.blob_id, os.path.dirname(prepared.path), prepared.prefix, prepared.parsed, prepared.size, **facts
@@ -125,175 +224,159 @@ class Account:
 
     def _woken(self, payload: bytes) -> None:
         self._wanted = max(self._wanted, int(payload))
+        self._may_erase = True
         if self._sessions and (self._reader is None or self._reader.done()):
             self._reader = asyncio.get_running_loop().create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        while self._sessions and self._read_to < self._wanted:
+        while self._sessions and self._state.position < self._wanted:
             await self.sync()
 
     async def catch_up(self) -> None:
         """Read what is known to be committed; does nothing when there is no news."""
-        if self._read_to < self._wanted:
+        if self._state.position < self._wanted:
             await self.sync()
 
     def known(self, mailbox_id: int) -> Mailbox | None:
         """A mailbox as of the last `sync`."""
-        return self._known.get(mailbox_id)
+        return self._state.known.get(mailbox_id)
 
     async def sync(self) -> None:
         """Read everything that is committed into the indexes and the sessions' queues."""
         async with self._reading:
-            after = self._read_to
-
-            def read(tx: Tx) -> tuple[int, list[Any], list[Mailbox], list[Any]]:
-                last = _last_modseq(tx)
-                if last <= after:
-                    return last, [], [], []
-                return (
-                    last,
-                    messages.changed_rows(tx, after),
-                    mailboxes.changed_mailboxes(tx, after),
-                    mailboxes.changed_subscriptions(tx, after),
-                )
-
-            last, rows, boxes, subscribed = await self._engine.read(read)
-            if last <= after:
+            if self._is_stale:
+                last, boxes = await self.read(lambda tx: (last_modseq(tx), mailboxes.list_mailboxes(tx)))
+                self._is_stale = False
+                self._state.restart(last, boxes)
+                for session in self._sessions:
+                    session.put([], last)
                 return
-            changes = [*self._mailbox_changes(boxes), *self._message_changes(rows, after)]
-            changes += [SubscriptionChanged(modseq, name, gone) for name, modseq, gone in subscribed]
-            changes.sort(key=lambda c: c.modseq)
-            self._read_to = last
+            after = self._state.position
+            news = await self.read(lambda tx: read_news(tx, after))
+            if news.last <= after:
+                return
+            changes = self._state.apply(news)
             for session in self._sessions:
-                session.put(changes, last)
-
-    def _mailbox_changes(self, boxes: list[Mailbox]) -> list[Change]:
-        changes: list[Change] = []
-        for box in boxes:
-            old = self._known.get(box.id)
-            if box.expunged:
-                self._known.pop(box.id, None)
-            else:
-                self._known[box.id] = box
-            if old is None and not box.expunged:
-                changes.append(MailboxChanged(box.modseq, box, is_new=True))
-            elif old is not None and (box.expunged or old.name != box.name or old.keywords != box.keywords):
-                old_name = old.name if old.name != box.name else ""
-                changes.append(MailboxChanged(box.modseq, box, False, old_name, old.keywords != box.keywords))
-        return changes
-
-    def _message_changes(self, rows: list[Any], after: int) -> list[Change]:
-        changes: list[Change] = []
-        removed: dict[tuple[int, int], list[int]] = {}
-        updated: dict[int, list[Any]] = {}
-        for mailbox_id, create_seq, expunged, *hot in rows:
-            uid, modseq = hot[0], hot[3]
-            if expunged:
-                removed.setdefault((modseq, mailbox_id), []).append(uid)
-                continue
-            updated.setdefault(mailbox_id, []).append(tuple(hot))
-            kind = MessageAdded if create_seq > after else FlagsChanged
-            changes.append(kind(modseq, mailbox_id, uid))
-        for mailbox_id, hots in updated.items():
-            if mailbox_id in self._indexes:
-                self._indexes[mailbox_id][0].upsert(hots)
-        for (modseq, mailbox_id), uids in removed.items():
-            changes.append(MessagesRemoved(modseq, mailbox_id, tuple(sorted(uids))))
-            if mailbox_id in self._indexes:
-                self._indexes[mailbox_id][0].remove(uids)
-        return changes
+                session.put(changes, news.last)
 
     def subscribe(self) -> Changes:
         """A session's queue of changes from now on."""
-        changes = Changes(self._read_to)
+        if not self._sessions and not self._index_users:
+            # Nobody was told anything for a while: the next `sync` starts anew instead of reading all of it.
+            self._is_stale = True
+        changes = Changes(self._state.position)
         self._sessions.add(changes)
         return changes
 
     def unsubscribe(self, changes: Changes) -> None:
         """The session ended."""
         self._sessions.discard(changes)
+        self._used_at = time.monotonic()
+        self._may_erase = True
+        self._left()
 
     async def open_index(self, mailbox_id: int) -> MailboxIndex:
         """The shared index of a mailbox, as of the last `sync`; give it back with `release_index`."""
-        held = self._indexes.get(mailbox_id)
-        if held is None:
+        self._index_users[mailbox_id] = self._index_users.get(mailbox_id, 0) + 1
+        try:
+            await self._hold_messages()
+            index = self._state.indexes.get(mailbox_id)
+            if index is not None:
+                return index
             async with self._reading:
-                held = self._indexes.get(mailbox_id)
-                if held is None:
-                    rows = await self._engine.read(lambda tx: messages.hot_rows(tx, mailbox_id))
-                    index = MailboxIndex()
+                index = self._state.indexes.get(mailbox_id)
+                if index is None:
+                    rows = await self.read(lambda tx: messages.hot_rows(tx, mailbox_id))
+                    index = self._state.indexes[mailbox_id] = MailboxIndex()
                     index.upsert(rows)
-                    held = self._indexes.get(mailbox_id, (index, 0))
-        self._indexes[mailbox_id] = (held[0], self._indexes.get(mailbox_id, held)[1] + 1)
-        return held[0]
+                return index
+        except BaseException:
+            self.release_index(mailbox_id)
+            raise
 
     def release_index(self, mailbox_id: int) -> None:
         """One session less uses the index."""
-        index, users = self._indexes[mailbox_id]
-        if users > 1:
-            self._indexes[mailbox_id] = (index, users - 1)
-        else:
-            del self._indexes[mailbox_id]
+        self._index_users[mailbox_id] -= 1
+        if not self._index_users[mailbox_id]:
+            del self._index_users[mailbox_id]
+            self._state.indexes.pop(mailbox_id, None)
+            self._left()
 
-    # Erasing
+    # Housekeeping
+
+    def _position(self) -> int | None:
+        """What the slowest session has taken; None without sessions."""
+        return min((s.position for s in self._sessions), default=None)
+
+    async def _hold_messages(self) -> None:
+        """Before a session can refer to messages, other processes must know that there is one."""
+        async with self._holding:
+            position, now = self._position(), now_ms()
+            if position is None or self._lease_until_ms >= now + LEASE_MS // 2:
+                return
+            await self.write(lambda tx: erasing.hold(tx, _PROCESS, position, now, LEASE_MS))
+            self._lease_until_ms = now + LEASE_MS
 
     async def _housekeeping(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._files, self._list_orphans)
+        """Sweep once; then erase, renew the lease, look for lost wake-ups now and then, until the account is idle."""
+        await self._try(self._sweep)
+        polled = time.monotonic()
         while True:
-            await self.erase()
             await asyncio.sleep(HOUSEKEEPING_S)
+            await self._try(self.erase)
+            now = time.monotonic()
+            if self._sessions and now - polled > POLL_S:
+                polled = now
+                await self._try(self.sync)
+            if self.is_used:
+                self._used_at = now
+            elif now - self._used_at > IDLE_S:
+                break
+        await self._try(self._sleep)
 
-    def _list_orphans(self) -> None:
-        """Remove files that no record names: left by a crash between file and commit."""
-        limit = time.time() - ORPHAN_AGE_S
-        connection_rows = self._engine.read_now(lambda tx: tx.run("SELECT blob_id FROM blob WHERE account_id = 1"))
-        known = {str(row[0]) for row in connection_rows}
-        for directory in (self.folder / "msg").iterdir():
-            for entry in os.scandir(directory):
-                if entry.name not in known and entry.name.isdigit() and entry.stat().st_mtime < limit:
-                    _logger.info("removing message file without record", account=self.name, file=entry.name)
-                    os.unlink(entry.path)
+    async def _try(self, step: Callable[[], Awaitable[None]]) -> None:
+        """What fails now is done the next time."""
+        try:
+            await step()
+        except (apsw.Error, OSError) as err:
+            _logger.error("housekeeping failed", account=self.name, err=str(err))
 
-    async def erase(self, closing: bool = False) -> None:
-        """Tell how far this process's sessions are, and erase what no session anywhere can still read."""
-        position = min((s.position for s in self._sessions), default=None)
-        now = time.time_ns() // 1_000_000
+    async def _sweep(self) -> None:
+        """Remove files that no record names, in the directories that were written to since the last time."""
+        loop = asyncio.get_running_loop()
+        first = await self.read(blobs.swept_to)
+        shards = [s for s in await loop.run_in_executor(self._files, self._blobs.shards) if s >= first]
+        for shard in shards:
+            known = await self.read(lambda tx, shard=shard: blobs.known_blobs(tx, shard))  # type: ignore[misc]
+            await loop.run_in_executor(self._files, self._blobs.sweep, shard, known)
+        if len(shards) > 2:
+            # The newest may still have files of messages on their way.
+            await self.write(lambda tx: blobs.set_swept(tx, shards[-2]))
 
-        def step(tx: Tx) -> list[int]:
-            tx.run(
-                "DELETE FROM reader_position WHERE account_id = ? AND (lease_ms < ? OR process = ?)",
-                tx.account_id,
-                now,
-                _PROCESS,
-            )
-            if position is not None and not closing:
-                tx.run(
-                    "INSERT INTO reader_position VALUES (?, ?, ?, ?)", tx.account_id, _PROCESS, position, now + LEASE_MS
-                )
-            row = tx.one("SELECT min(modseq) FROM reader_position WHERE account_id = ?", tx.account_id)
-            lowest = row[0] if row is not None and row[0] is not None else _last_modseq(tx)
-            return erasing.erase(tx, lowest)
+    async def erase(self) -> None:
+        """Erase what no session anywhere can still read, and tell other processes how far this one's sessions are."""
+        if self._engine is not None:
+            await self._erase(self._engine, closing=False)
 
-        if position is None and not closing and not await self._engine.read(erasing.has_erasures):
+    async def _erase(self, engine: Engine, closing: bool) -> None:
+        position = None if closing else self._position()
+        now = now_ms()
+        lease_ends = bool(self._lease_until_ms) if position is None else self._lease_until_ms < now + LEASE_MS // 2
+        if not lease_ends and not self._may_erase:
             return
-        blobs = await self._engine.write(step)
-        if blobs:
-            await asyncio.get_running_loop().run_in_executor(self._files, self._unlink, blobs)
+        self._may_erase = await engine.read(erasing.has_erasures)
+        if not lease_ends and not self._may_erase:
+            return
 
-    def _unlink(self, blobs: list[int]) -> None:
-        for blob_id in blobs:
-            Path(self.blob_path(blob_id)).unlink(missing_ok=True)
+        def step(tx: Tx) -> tuple[int, list[int]]:
+            erased = erasing.erase(tx, erasing.hold(tx, _PROCESS, position, now, LEASE_MS))
+            return erased, blobs.unused(tx)
 
-    async def close(self) -> None:
-        """Last user is gone."""
-        self._keeper.cancel()
-        self._unsubscribe()
-        if self._reader is not None:
-            await asyncio.wait([self._reader])
-        await self.erase(closing=True)
-        await self._engine.close()
-
-
-def _last_modseq(tx: Tx) -> int:
-    row = tx.one("SELECT last_modseq FROM sync_state WHERE account_id = ?", tx.account_id)
-    return int(row[0]) if row is not None else 0
+        more = True
+        while more:
+            erased, unused = await engine.write(step)
+            if unused:
+                await asyncio.get_running_loop().run_in_executor(self._files, self._blobs.unlink, unused)
+                await engine.write(lambda tx, gone=unused: blobs.forget(tx, gone))  # type: ignore[misc]
+            more = erased == erasing.ERASE_BATCH
+        self._lease_until_ms = now + LEASE_MS if position is not None else 0

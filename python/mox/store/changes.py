@@ -38,13 +38,24 @@ class MessagesRemoved:
 
 @dataclass(frozen=True, slots=True)
 class MailboxChanged:
-    """A mailbox was added, renamed (`old_name`), or removed (`mailbox.expunged`), or has new keywords."""
+    """A mailbox was added, renamed (`old_name`), or removed (`mailbox.expunged`), or has new keywords or another
+    special use."""
 
     modseq: int
     mailbox: Mailbox
     is_new: bool = False
     old_name: str = ""
     new_keywords: bool = False
+    new_use: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CountsChanged:
+    """A mailbox has other counts. Only the last state of what was read together is told; it comes after the changes of
+    messages that led to it."""
+
+    modseq: int
+    mailbox: Mailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,37 @@ class SubscriptionChanged:
     removed: bool
 
 
-Change = MessageAdded | FlagsChanged | MessagesRemoved | MailboxChanged | SubscriptionChanged
+@dataclass(frozen=True, slots=True)
+class AnnotationChanged:
+    """An annotation was set or removed; mailbox id 0 is the account."""
+
+    modseq: int
+    mailbox_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadChanged:
+    """A message was muted or collapsed, or the opposite, or hung under a parent that arrived later. The modseq is that
+    of the operation; the message keeps its own."""
+
+    modseq: int
+    message_id: int
+    thread_id: int
+    muted: bool
+    collapsed: bool
+
+
+Change = (
+    MessageAdded
+    | FlagsChanged
+    | MessagesRemoved
+    | MailboxChanged
+    | CountsChanged
+    | SubscriptionChanged
+    | AnnotationChanged
+    | ThreadChanged
+)
 
 
 class Changes:

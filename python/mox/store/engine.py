@@ -1,12 +1,15 @@
 """SQLite with one writer and group commit (DESIGN section 4).
 
 Write functions of concurrent callers run one after the other in one transaction, each in its own savepoint; they are
-acknowledged together after one commit, so the cost of the disk is shared.
+acknowledged together after one commit, so the cost of the disk is shared. Everything that knows the engine is here;
+other modules write portable SQL.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -17,15 +20,18 @@ import apsw
 
 from mox import log
 from mox._rust import fsync_dir
-from mox.store.errors import DatabaseVersionError
+from mox.store.errors import DatabaseVersionError, EngineClosed
 from mox.store.policy import NO_POLICY, Policy
 
 T = TypeVar("T")
 
 MAX_BATCH = 200
-# Another process of ours may hold the write lock for one batch.
-BUSY_TIMEOUT_MS = 20_000
-
+READERS = 4
+# Another process of ours may hold the write lock for one batch. Waits are short and many: SQLite's own grow to 100 ms,
+# in which the other process takes the lock again and again.
+BUSY_WAIT_S = 0.002
+BUSY_TIMEOUT_S = 20.0
+STATEMENT_CACHE = 256
 # Pages larger than SQLite's default, because rows of messages are wide.
 PRAGMAS = (
     "page_size = 8192",
@@ -50,7 +56,7 @@ class Tx:
         self._modseq: int | None = None
 
     def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """All rows of a statement; `:a` stands for the account's id, `?` for the values."""
+        """All rows of a statement."""
         return list(self.connection.execute(sql, values))
 
     def one(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
@@ -64,13 +70,18 @@ class Tx:
     def next_modseq(self) -> int:
         """The modification sequence of this operation: one for all it changes."""
         if self._modseq is None:
-            row = self.one(
-                "UPDATE sync_state SET last_modseq = last_modseq + 1 WHERE account_id = ? RETURNING last_modseq",
-                self.account_id,
-            )
-            assert row is not None
-            self._modseq = int(row[0])
+            self._modseq = self.next_number("last_modseq") + 1
         return self._modseq
+
+    def next_number(self, column: str, count: int = 1) -> int:
+        """The first of `count` new numbers of a counter in `sync_state`."""
+        row = self.one(
+            f"UPDATE sync_state SET {column} = {column} + ? WHERE account_id = ? RETURNING {column}",
+            count,
+            self.account_id,
+        )
+        assert row is not None
+        return int(row[0]) - count
 
     @property
     def made_modseq(self) -> int | None:
@@ -84,8 +95,17 @@ class Tx:
 
 def connect(path: Path) -> apsw.Connection:
     """A connection with our settings."""
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    connection = apsw.Connection(str(path), statementcachesize=STATEMENT_CACHE)
+    waited_since = 0.0
+
+    def wait(attempts: int) -> bool:
+        nonlocal waited_since
+        if attempts == 0:
+            waited_since = time.monotonic()
+        time.sleep(BUSY_WAIT_S)
+        return time.monotonic() - waited_since < BUSY_TIMEOUT_S
+
+    connection.set_busy_handler(wait)
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection
@@ -95,7 +115,12 @@ def migrate(connection: apsw.Connection, package: str) -> int:
     """Bring the schema up to date with the numbered files of `package`; the version it had. Raises
     DatabaseVersionError for one that is newer than this program."""
     files = sorted((f for f in resources.files(package).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    with connection:
+    version = int(connection.pragma("user_version"))
+    if version == len(files):
+        return version
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been faster.
         version = int(connection.pragma("user_version"))
         if version > len(files):
             raise DatabaseVersionError(
@@ -105,14 +130,18 @@ def migrate(connection: apsw.Connection, package: str) -> int:
         for number, file in enumerate(files[version:], version + 1):
             connection.execute(file.read_text())
             connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
     return version
 
 
 class _Job:
-    __slots__ = ("error", "fn", "future", "loop", "result")
+    __slots__ = ("error", "fn", "future", "result")
 
-    def __init__(self, fn: Callable[[Tx], Any], future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop) -> None:
-        self.fn, self.future, self.loop = fn, future, loop
+    def __init__(self, fn: Callable[[Tx], Any], future: asyncio.Future[Any]) -> None:
+        self.fn, self.future = fn, future
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -126,7 +155,10 @@ class _Job:
 
 
 class Engine:
-    """One database file. `on_commit` is called on the loop after each commit that made a modseq."""
+    """One database file, opened by its writer thread. Methods are for the loop it was made on.
+
+    `on_commit` is called on the loop after each commit that made a modseq; `sync` makes a directory durable.
+    """
 
     def __init__(
         self,
@@ -134,32 +166,47 @@ class Engine:
         package: str,
         on_commit: Callable[[int], None] | None = None,
         policy: Callable[[], Policy] = lambda: NO_POLICY,
+        sync: Callable[[str], None] = fsync_dir,
     ) -> None:
-        self._path = path
+        self._path, self._package = path, package
         self._on_commit = on_commit
         self._policy = policy
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._writer_connection = connect(path)
-        self.found_version = migrate(self._writer_connection, package)
+        self._sync = sync
         self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._connections: list[apsw.Connection] = []
-        self._readers = ThreadPoolExecutor(4, "reader")
-        self._thread = threading.Thread(target=self._write_loop, name=f"writer {path}", daemon=True)
+        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._closing = False
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name=f"writer {path}", daemon=True)
         self._thread.start()
 
+    async def opened(self) -> None:
+        """Return when the schema is up to date. Raises DatabaseVersionError, apsw.Error."""
+        await asyncio.shield(self._opened)
+
     async def write(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` in a transaction; returns after the commit. An exception of `fn` undoes only its own changes."""
+        """Run `fn` in a transaction; returns after the commit. An exception of `fn` undoes only its own changes.
+
+        When the transaction of several functions fails, each is run again in one of its own: `fn` must be able to run
+        twice. Raises EngineClosed, apsw.Error, OSError, and what `fn` raises.
+        """
+        await self.opened()
+        if self._closing:
+            raise EngineClosed(f"{self._path} is closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(fn, future, self._loop))
+        self._jobs.put(_Job(fn, future))
         return await future
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` on a snapshot."""
-        return await self._loop.run_in_executor(self._readers, self.read_now, fn)
+        """Run `fn` on a snapshot. Raises EngineClosed, apsw.Error, and what `fn` raises."""
+        await self.opened()
+        if self._closing:
+            raise EngineClosed(f"{self._path} is closed")
+        return await self._loop.run_in_executor(self._readers, self._read, fn)
 
-    def read_now(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` on a snapshot in this thread, which is not the loop's."""
+    def _read(self, fn: Callable[[Tx], T]) -> T:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = connect(self._path)
@@ -170,22 +217,58 @@ class Engine:
         finally:
             connection.execute("ROLLBACK")
 
-    def _write_loop(self) -> None:
-        while True:
-            first = self._jobs.get()
-            if first is None:
+    async def close(self) -> None:
+        """Finish what is queued and close the database. Later calls raise EngineClosed."""
+        if self._closing:
+            return
+        self._closing = True
+        self._jobs.put(None)
+        await self._loop.run_in_executor(None, self._close)
+
+    def _close(self) -> None:
+        self._readers.shutdown(wait=True)
+        for connection in self._connections:
+            connection.close()
+        self._thread.join()
+
+    # The writer's thread
+
+    def _run(self) -> None:
+        try:
+            connection = connect(self._path)
+        except Exception as err:  # every failure belongs to those who wait for the database
+            self._loop.call_soon_threadsafe(self._failed, err)
+            return
+        with contextlib.closing(connection):
+            try:
+                migrate(connection, self._package)
+            except Exception as err:  # likewise
+                self._loop.call_soon_threadsafe(self._failed, err)
                 return
-            batch, ends = [first], False
-            while len(batch) < MAX_BATCH and not self._jobs.empty():
-                job = self._jobs.get()
-                if job is None:
-                    ends = True
-                    break
-                batch.append(job)
-            modseq = self._run_batch(batch)
-            self._loop.call_soon_threadsafe(self._acknowledge, batch, modseq)
-            if ends:
-                return
+            self._loop.call_soon_threadsafe(self._opened.set_result, None)
+            while batch := self._next_batch():
+                modseq = self._run_batch(connection, batch)
+                self._loop.call_soon_threadsafe(self._acknowledge, batch, modseq)
+
+    def _failed(self, error: Exception) -> None:
+        self._opened.set_exception(error)
+        # Nobody need be waiting: whoever uses the engine is told.
+        self._opened.exception()
+
+    def _next_batch(self) -> list[_Job]:
+        """Wait for jobs; none when the engine is closed and everything is done."""
+        first = self._jobs.get()
+        batch = [] if first is None else [first]
+        while batch and len(batch) < MAX_BATCH:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                self._jobs.put(None)
+                break
+            batch.append(job)
+        return batch
 
     def _acknowledge(self, batch: list[_Job], modseq: int) -> None:
         for job in batch:
@@ -193,45 +276,45 @@ class Engine:
         if modseq and self._on_commit is not None:
             self._on_commit(modseq)
 
-    def _run_batch(self, batch: list[_Job]) -> int:
-        """The highest modseq of the batch, 0 for none. All errors end in the jobs."""
-        connection = self._writer_connection
-        directories: set[str] = set()
-        modseq = 0
+    def _run_batch(self, connection: apsw.Connection, batch: list[_Job]) -> int:
+        """The highest modseq that was committed, 0 for none. All errors end in the jobs."""
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            return self._commit(connection, batch)
+        except (apsw.Error, OSError) as err:
+            _logger.error("commit failed", path=str(self._path), jobs=len(batch), err=str(err))
+            if len(batch) == 1:
+                batch[0].error = batch[0].error or err
+                return 0
+        # One function may have broken the transaction of all.
+        return max(self._run_batch(connection, [job]) for job in batch)
+
+    def _commit(self, connection: apsw.Connection, batch: list[_Job]) -> int:
+        modseq = 0
+        directories: set[str] = set()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
             for job in batch:
                 tx = Tx(connection, self._policy())
-                if self._run_job(job, tx):
+                if _run_job(job, tx):
                     directories |= tx.directories
                     modseq = max(modseq, tx.made_modseq or 0)
             for directory in directories:
-                fsync_dir(directory)
+                self._sync(directory)
             connection.execute("COMMIT")
-        except (apsw.Error, OSError) as err:
-            _logger.error("commit failed", path=str(self._path), err=str(err))
+        finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            for job in batch:
-                job.error = job.error or err
-            return 0
         return modseq
 
-    @staticmethod
-    def _run_job(job: _Job, tx: Tx) -> bool:
-        tx.connection.execute("SAVEPOINT job")
-        try:
-            job.result = job.fn(tx)
-        except Exception as err:  # every failure belongs to the caller that asked for it
-            job.error = err
-            tx.connection.execute("ROLLBACK TO job")
-        tx.connection.execute("RELEASE job")
-        return job.error is None
 
-    async def close(self) -> None:
-        """Finish what is queued and close the database."""
-        self._jobs.put(None)
-        await self._loop.run_in_executor(None, self._thread.join)
-        await self._loop.run_in_executor(None, lambda: self._readers.shutdown(wait=True))
-        for connection in (*self._connections, self._writer_connection):
-            connection.close()
+def _run_job(job: _Job, tx: Tx) -> bool:
+    """Whether the function succeeded. Raises apsw.Error when the transaction is gone."""
+    job.result, job.error = None, None
+    tx.connection.execute("SAVEPOINT job")
+    try:
+        job.result = job.fn(tx)
+    except BaseException as err:  # every failure belongs to the caller that asked for it
+        job.error = err
+        tx.connection.execute("ROLLBACK TO job")
+    tx.connection.execute("RELEASE job")
+    return job.error is None

@@ -29,5 +29,49 @@ class NoUidsLeft(StoreError):
     """The mailbox has used all its UIDs."""
 
 
+class TooManyAnnotations(StoreError):
+    """RFC 5464 TOOMANY."""
+
+
+class AnnotationsTooBig(StoreError):
+    """RFC 5464 MAXSIZE."""
+
+
+class MessageLimit(StoreError):
+    """The account sent as many messages in 24 hours as it may; `limit` is how many."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"account sent to the most recipients it may within 24 hours, {limit}")
+        self.limit = limit
+
+
+class RecipientLimit(StoreError):
+    """The account sent to as many first-time recipients in 24 hours as it may; `limit` is how many."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"account sent to the most first-time recipients it may within 24 hours, {limit}")
+        self.limit = limit
+
+
+class SessionRefused(StoreError):
+    """A web session is unknown or expired, or a request may be forged."""
+
+
+class BadCertificate(StoreError):
+    """A certificate whose key cannot be used for log-ins."""
+
+
+class NoSuchKey(StoreError):
+    """The account has no such TLS public key."""
+
+
+class AccountRemoved(StoreError):
+    """The account is being removed."""
+
+
+class EngineClosed(Exception):
+    """The database was closed; the program is shutting down."""
+
+
 class DatabaseVersionError(Exception):
     """The database was written by a newer mox."""

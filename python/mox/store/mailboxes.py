@@ -4,6 +4,7 @@ import time
 import unicodedata
 from typing import Any
 
+from mox.store import annotations, settings
 from mox.store.engine import Tx
 from mox.store.errors import BadName, HasChildren, MailboxExists, NoSuchMailbox
 from mox.store.types import Mailbox, SpecialUse
@@ -13,14 +14,6 @@ _COLUMNS = (
     "unseen, size"
 )
 NO_USE = SpecialUse(0)
-INITIAL = (
-    ("Inbox", NO_USE),
-    ("Archive", SpecialUse.ARCHIVE),
-    ("Drafts", SpecialUse.DRAFT),
-    ("Junk", SpecialUse.JUNK),
-    ("Sent", SpecialUse.SENT),
-    ("Trash", SpecialUse.TRASH),
-)
 
 
 def _mailbox(row: tuple[Any, ...]) -> Mailbox:
@@ -84,53 +77,45 @@ def initialize(tx: Tx) -> None:
     """The contents of a new account's database."""
     uidvalidity = int(time.time()) // 2
     tx.run(
-        "INSERT INTO sync_state VALUES (?, 1, -1, ?, 1, 1, 1, 1, 0) ON CONFLICT DO NOTHING",
+        "INSERT INTO sync_state VALUES (?, 1, -1, ?, 1, 1, 1, 1, 0, 0) ON CONFLICT DO NOTHING",
         tx.account_id,
         uidvalidity + 1,
     )
     if list_mailboxes(tx):
         return
-    for name, use in INITIAL:
-        _insert(tx, name, use, uidvalidity)
-        subscribe(tx, name)
-
-
-def _counter(tx: Tx, column: str) -> int:
-    row = tx.one(
-        f"UPDATE sync_state SET {column} = {column} + 1 WHERE account_id = ? RETURNING {column}", tx.account_id
-    )
-    assert row is not None
-    return int(row[0]) - 1
+    for name, use in (("Inbox", NO_USE), *tx.policy.initial_mailboxes):
+        for missing in _missing(tx, name):
+            _insert(tx, missing, use if missing == name else NO_USE, uidvalidity)
+            subscribe(tx, missing)
+    settings.initialize(tx)
 
 
 def _insert(tx: Tx, name: str, use: SpecialUse, uidvalidity: int | None = None) -> None:
     modseq = tx.next_modseq()
-    if use:
-        tx.run(
-            "UPDATE mailbox_all SET special_use = special_use & ~?1, modseq = ?2 "
-            "WHERE account_id = ?3 AND expunged = 0 AND special_use & ?1",
-            int(use),
-            modseq,
-            tx.account_id,
-        )
+    _take_use(tx, use)
     tx.run(
         "INSERT INTO mailbox_all (account_id, id, create_seq, modseq, name, uidvalidity, special_use) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
         tx.account_id,
-        _counter(tx, "next_mailbox_id"),
+        tx.next_number("next_mailbox_id"),
         modseq,
         modseq,
         name,
-        uidvalidity if uidvalidity is not None else _counter(tx, "next_uidvalidity"),
+        uidvalidity if uidvalidity is not None else tx.next_number("next_uidvalidity"),
         int(use),
     )
 
 
+def _missing(tx: Tx, name: str) -> list[str]:
+    """Those of the mailbox and its ancestors that do not exist, ancestors first."""
+    elements = name.split("/")
+    names = ("/".join(elements[: i + 1]) for i in range(len(elements)))
+    return [n for n in names if find(tx, n) is None]
+
+
 def ensure(tx: Tx, name: str, subscribed: bool, use: SpecialUse = NO_USE) -> list[Mailbox]:
     """Create the mailbox and its parents where missing; the created ones, parents first."""
-    elements = name.split("/")
-    names = ["/".join(elements[: i + 1]) for i in range(len(elements))]
-    created = [n for n in names if find(tx, n) is None]
+    created = _missing(tx, name)
     for missing in created:
         _insert(tx, missing, use if missing == name else NO_USE)
         if subscribed:
@@ -146,14 +131,51 @@ def create(tx: Tx, name: str, use: SpecialUse = NO_USE) -> list[Mailbox]:
 
 
 def children(tx: Tx, name: str) -> list[Mailbox]:
-    """All below `name`."""
-    return [m for m in list_mailboxes(tx) if m.name.startswith(name + "/")]
+    """All below `name`, by name."""
+    # "0" is the character after the separator.
+    sql = f"SELECT {_COLUMNS} FROM mailbox WHERE account_id = ? AND name > ? AND name < ? ORDER BY name"
+    return [_mailbox(row) for row in tx.run(sql, tx.account_id, name + "/", name + "0")]
+
+
+def with_use(tx: Tx, use: SpecialUse) -> Mailbox | None:
+    """The mailbox that has this special use."""
+    sql = f"SELECT {_COLUMNS} FROM mailbox WHERE account_id = ? AND special_use & ?"
+    row = tx.one(sql, tx.account_id, int(use))
+    return None if row is None else _mailbox(row)
+
+
+def set_special_use(tx: Tx, mailbox_id: int, use: SpecialUse) -> None:
+    """Give a mailbox exactly these uses; others lose them. Raises NoSuchMailbox."""
+    mailbox = get(tx, mailbox_id)
+    if mailbox.special_use == use:
+        return
+    _take_use(tx, use)
+    tx.run(
+        "UPDATE mailbox_all SET special_use = ?, modseq = ? WHERE account_id = ? AND id = ?",
+        int(use),
+        tx.next_modseq(),
+        tx.account_id,
+        mailbox_id,
+    )
+
+
+def _take_use(tx: Tx, use: SpecialUse) -> None:
+    """Each use is held by one mailbox at most: take it away from the one that has it."""
+    if use:
+        tx.run(
+            "UPDATE mailbox_all SET special_use = special_use & ~?1, modseq = ?2 "
+            "WHERE account_id = ?3 AND expunged = 0 AND special_use & ?1",
+            int(use),
+            tx.next_modseq(),
+            tx.account_id,
+        )
 
 
 def mark_deleted(tx: Tx, mailbox: Mailbox) -> None:
     """Expunge the record of an emptied leaf. Raises HasChildren."""
     if children(tx, mailbox.name):
         raise HasChildren("mailbox has children; delete these first")
+    annotations.remove_all(tx, mailbox.id)
     tx.run(
         "UPDATE mailbox_all SET expunged = 1, special_use = 0, modseq = ? WHERE account_id = ? AND id = ?",
         tx.next_modseq(),
@@ -186,7 +208,7 @@ def rename(tx: Tx, old: str, new: str) -> None:
 
 def subscribe(tx: Tx, name: str) -> None:
     """Idempotent; the mailbox need not exist."""
-    if name in subscriptions(tx):
+    if is_subscribed(tx, name):
         return
     tx.run(
         "INSERT INTO subscription_all VALUES (?, ?, ?, 0) "
@@ -199,7 +221,7 @@ def subscribe(tx: Tx, name: str) -> None:
 
 def unsubscribe(tx: Tx, name: str) -> None:
     """Raises NoSuchMailbox when neither subscription nor mailbox exist."""
-    if name not in subscriptions(tx):
+    if not is_subscribed(tx, name):
         if find(tx, name) is None:
             raise NoSuchMailbox("mailbox does not exist and is not subscribed")
         return
@@ -209,6 +231,12 @@ def unsubscribe(tx: Tx, name: str) -> None:
         tx.account_id,
         name,
     )
+
+
+def is_subscribed(tx: Tx, name: str) -> bool:
+    """Whether there is a subscription of the name."""
+    sql = "SELECT 1 FROM subscription WHERE account_id = ? AND name = ?"
+    return tx.one(sql, tx.account_id, name) is not None
 
 
 def subscriptions(tx: Tx) -> set[str]:

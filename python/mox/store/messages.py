@@ -357,6 +357,7 @@ def copy(
         [(tx.account_id, new) for new, _, _ in pairs],
     )
     recipients.copy(tx, [(new, old) for new, _, old in pairs])
+    threads.copied(tx, [(new, old) for new, _, old in pairs])
     copies = [(*r[:7], first + i, training.NOTHING) for i, r in enumerate(rows)]
     return _put_into(tx, source, target, copies, save_ms, keep_seen=True)
 

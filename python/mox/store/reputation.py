@@ -64,16 +64,20 @@ def _rows(tx: Tx, message_id: int) -> list[tuple[Any, ...]]:
     return [(kind, name, mailbox_id, v, received_ms, message_id, localpart) for kind, name, v in keys if name]
 
 
+def rows_of(tx: Tx, messages: Sequence[tuple[int, int]]) -> list[tuple[Any, ...]]:
+    """The table's rows of messages (id, flags) that are junk or not junk."""
+    return [
+        (tx.account_id, *row[:6], int(bool(flags & Flag.JUNK)), row[6])
+        for message_id, flags in messages
+        for row in _rows(tx, message_id)
+    ]
+
+
 def mark(tx: Tx, changes: Sequence[tuple[int, int, int]]) -> None:
     """Follow (message_id, old flags, new flags) of live messages; 0 as old flags for new messages."""
     changed = [(m, old & JUNK_FLAGS, new & JUNK_FLAGS) for m, old, new in changes if (old ^ new) & JUNK_FLAGS]
     forget(tx, [(m, old) for m, old, _ in changed])
-    inserts = [
-        (tx.account_id, *row[:6], int(bool(new & Flag.JUNK)), row[6])
-        for message_id, _, new in changed
-        if new
-        for row in _rows(tx, message_id)
-    ]
+    inserts = rows_of(tx, [(m, new) for m, _, new in changed if new])
     if inserts:
         tx.many("INSERT INTO reputation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", inserts)
 

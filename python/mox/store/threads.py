@@ -131,6 +131,15 @@ def placed(tx: Tx, message_id: int, where: Place, new: Entry) -> None:
             _hang(tx, child, message_id, distance)
 
 
+def copied(tx: Tx, pairs: Sequence[tuple[int, int]]) -> None:
+    """(copy, original) message ids: the copies wait for the same parents."""
+    tx.many(
+        "INSERT INTO thread_wanted SELECT account_id, message_ref, ?, distance FROM thread_wanted "
+        "WHERE account_id = ? AND message_id = ?",
+        [(new, tx.account_id, old) for new, old in pairs],
+    )
+
+
 def _hang(tx: Tx, child: int, parent: int, distance: int) -> None:
     """Put `child` with all its descendants under `parent`, unless that is among them."""
     thread_id, parents = _thread(tx, parent)
@@ -177,6 +186,17 @@ def _thread(tx: Tx, message_id: int) -> tuple[int, tuple[int, ...]]:
     )
     assert row is not None
     return row[0], tuple(map(int, row[1].split()))
+
+
+def changed_threads(tx: Tx, modseq: int) -> list[tuple[int, int, int, bool, bool]]:
+    """(modseq, message_id, thread_id, muted, collapsed) of what changed after `modseq`, in order."""
+    rows = tx.run(
+        "SELECT thread_modseq, message_id, thread_id, thread_muted, thread_collapsed FROM message_cold "
+        "WHERE account_id = ? AND thread_modseq > ? ORDER BY thread_modseq, message_id",
+        tx.account_id,
+        modseq,
+    )
+    return [(seq, message_id, thread, bool(muted), bool(shut)) for seq, message_id, thread, muted, shut in rows]
 
 
 def _with_descendants(tx: Tx, message_ids: Sequence[int]) -> list[tuple[int, bool, bool]]:

@@ -82,6 +82,11 @@ class Mailbox:
         """IMAP MESSAGES."""
         return self.total + self.deleted
 
+    @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """All that is counted."""
+        return self.total, self.deleted, self.unread, self.unseen, self.size
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFlags:

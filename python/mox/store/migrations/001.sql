@@ -7,7 +7,9 @@ CREATE TABLE sync_state (
     next_message_id INTEGER NOT NULL,
     next_annotation_id INTEGER NOT NULL,
     next_outgoing_id INTEGER NOT NULL,
-    disk_usage INTEGER NOT NULL
+    disk_usage INTEGER NOT NULL,
+    -- Directories of message files below this number have no files without record.
+    swept_shard INTEGER NOT NULL
 );
 
 CREATE TABLE mailbox_all (
@@ -202,6 +204,8 @@ CREATE TABLE blob (
     refs INTEGER NOT NULL,
     PRIMARY KEY (account_id, blob_id)
 ) WITHOUT ROWID;
+-- Files to remove.
+CREATE INDEX blob_unused ON blob (account_id, blob_id) WHERE refs = 0;
 
 -- Expunged messages whose bytes some session may still read.
 CREATE TABLE message_erase (

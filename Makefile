@@ -44,8 +44,12 @@ format: build
 	$(BIN)/ruff format python tests benches
 	cargo fmt
 
+# BENCH_ARGS=--quick shows that every benchmark runs, in little time; its figures mean nothing.
+QUICK := $(findstring --quick,$(BENCH_ARGS))
 bench: build
 	$(BIN)/python -m benches.servers $(BENCH_ARGS)
+	$(BIN)/pytest benches --timeout 600 $(if $(QUICK),--benchmark-disable,--benchmark-only --benchmark-sort=name)
+	cargo bench --workspace --exclude pymox --quiet --benches -- $(if $(QUICK),--test,--noplot)
 
 fuzz: build
 	PROPTEST_CASES=20000 cargo test --workspace --exclude pymox --release --quiet

@@ -1,13 +1,20 @@
-"""All Prometheus metrics of the program, under mox's names."""
+"""All Prometheus metrics of the program, under mox's names.
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+With several processes the core names a directory in `PROMETHEUS_MULTIPROC_DIR` before the workers start; each keeps its
+values there, and every process answers for all of them.
+"""
+
+import os
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20)
 
 panics = Counter("mox_panic", "Unexpected exceptions, each a bug.", ["pkg"])
-connections = Gauge("mox_connections_count", "Open connections.", ["protocol", "listener"])
+connections = Gauge("mox_connections_count", "Open connections.", ["protocol", "listener"], multiprocess_mode="livesum")
 imap_connections = Counter("mox_imap_connection", "Incoming IMAP connections.", ["service"])
 imap_commands = Histogram("mox_imap_command_duration_seconds", "IMAP commands.", ["cmd", "result"], buckets=_SECONDS)
 smtp_connections = Counter("mox_smtpserver_connection", "Incoming SMTP connections.", ["kind"])
@@ -23,7 +30,7 @@ dns_lookups = Histogram(
     ["pkg", "type", "result"],
     buckets=_SECONDS,
 )
-queue_hold = Gauge("mox_queue_hold", "Messages in the queue that are on hold.")
+queue_hold = Gauge("mox_queue_hold", "Messages in the queue that are on hold.", multiprocess_mode="mostrecent")
 queue_dmarc_report_failures = Counter("mox_queue_dmarcreport_failure", "DMARC reports that could not be delivered.")
 _HTTP_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 60, 120)
 _HTTP_LABELS = ["handler", "proto", "method", "code"]
@@ -43,6 +50,19 @@ webapi_results = Counter("mox_webapi_results", "Calls of the webapi.", ["method"
 webapi_seconds = Histogram("mox_webapi_duration_seconds", "Calls of the webapi.", ["method"], buckets=_API_SECONDS)
 
 
+MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def process_ended(pid: int) -> None:
+    """A worker is gone: its gauges count no more."""
+    if MULTIPROCESS_VARIABLE in os.environ:
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
 def expose() -> bytes:
-    """All metrics in the text format."""
-    return generate_latest()
+    """All metrics in the text format, of all processes."""
+    if MULTIPROCESS_VARIABLE not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

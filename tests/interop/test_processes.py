@@ -127,3 +127,20 @@ def test_metrics_are_served(mox: MoxProcess) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{mox.ports['metrics']}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     assert "mox_imap_connection_total" in text
+
+
+def test_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
+    mox = MoxProcess(tmp_path / "mox", workers=2).start()
+    try:
+        sessions = [Imap(mox.ports["imap"]) for _ in range(12)]
+        for session in sessions:
+            session.ok("NOOP")
+        workers = set(re.findall(r"worker=(\d+) .*service=imap|service=imap.* worker=(\d+)", mox.log()))
+        assert len(workers) == 2, "both workers must have got connections"
+        for _ in range(4):
+            with urllib.request.urlopen(f"http://127.0.0.1:{mox.ports['metrics']}/metrics") as answer:
+                text = answer.read().decode()
+            found = re.search(r'^mox_imap_connection_total\{service="imap"\} (\d+)', text, re.MULTILINE)
+            assert found is not None and int(found[1]) >= 12
+    finally:
+        mox.stop()

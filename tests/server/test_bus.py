@@ -11,7 +11,7 @@ from mox.server.bus import BusCallError, HubBus, WorkerBus
 
 def run(test: Callable[[HubBus, WorkerBus, WorkerBus], Awaitable[None]]) -> None:
     async def main() -> None:
-        hub, workers = HubBus(), [WorkerBus(lambda: None), WorkerBus(lambda: None)]
+        hub, workers = HubBus(), [WorkerBus("0", lambda: None), WorkerBus("1", lambda: None)]
         for worker in workers:
             ours, theirs = socket.socketpair()
             await hub.attach(ours)

@@ -12,8 +12,15 @@ Callback = Callable[[bytes], None]
 Service = Callable[[bytes], Awaitable[bytes]]
 
 
+# Published by the core with the name of a process that ended.
+PROCESS_ENDED = "process-ended"
+
+
 class Bus(Protocol):
     """What users of a bus may rely on."""
+
+    process: str
+    """Name of this process, different from those of all others on the bus."""
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Tell every subscriber in every process, this one included."""
@@ -31,7 +38,8 @@ class Bus(Protocol):
 class LocalBus:
     """A bus inside one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: str = "core") -> None:
+        self.process = process
         self._callbacks: defaultdict[str, list[Callback]] = defaultdict(list)
         self._handlers: dict[str, Service] = {}
 

@@ -139,8 +139,8 @@ class BusCallError(Exception):
 class WorkerBus(LocalBus):
     """A worker's bus: local subscribers, and the hub for everything else."""
 
-    def __init__(self, on_lost: Callable[[], None]) -> None:
-        super().__init__()
+    def __init__(self, process: str, on_lost: Callable[[], None]) -> None:
+        super().__init__(process)
         self._peer = _Peer(self._received, lambda _peer: on_lost())
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[bytes]] = {}

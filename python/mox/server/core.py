@@ -9,12 +9,14 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from mox import log
+from mox import log, metrics
+from mox.net.bus import PROCESS_ENDED
 from mox.server.bus import HubBus
 from mox.server.listeners import Endpoint
 
@@ -73,9 +75,11 @@ class Core:
 
         unsubscribe = self.bus.subscribe("worker-ready", worker_ready)
         try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(self._count):
-                    group.create_task(self._keep(number, stop))
+            with tempfile.TemporaryDirectory(prefix="mox-metrics-") as metrics_folder:
+                os.environ[metrics.MULTIPROCESS_VARIABLE] = metrics_folder
+                async with asyncio.TaskGroup() as group:
+                    for number in range(self._count):
+                        group.create_task(self._keep(number, stop))
         finally:
             unsubscribe()
             self.bus.close()
@@ -89,6 +93,8 @@ class Core:
                 ended = asyncio.ensure_future(process.wait())
                 await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done():
+                    self.bus.publish(PROCESS_ENDED, str(number).encode())
+                    metrics.process_ended(process.pid)
                     if not stop.is_set():
                         _logger.error("worker ended; starting it again", worker=number, status=ended.result())
                         await asyncio.wait({stopping}, timeout=RESTART_DELAY_S)

@@ -73,6 +73,7 @@ class Worker:
             web = WebServer(self._config, {"webapi": webapi_factory(webapi, methods.ALL)})
             stack.push_async_callback(web.close)
             await web.start()
+            _share_limits(self._bus, smtp, imap, web)
             async with asyncio.TaskGroup() as group:
                 runner = delivery(self._config, store, queue, surroundings)
                 running = group.create_task(runner.run(self._stopping), name="queue")
@@ -122,6 +123,16 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             for listener in self._listeners:
                 group.create_task(listener.wait_closed(SHUTDOWN_GRACE_S))
+
+
+def _share_limits(bus: Bus, smtp: SmtpContext, imap: ImapContext, web: WebServer) -> None:
+    """Limits hold for all workers together."""
+    smtp.rate.share(bus, "smtp-rate")
+    smtp.open.share(bus, "smtp-open")
+    imap.rate.share(bus, "imap-rate")
+    imap.open.share(bus, "imap-open")
+    smtp.logins.share(bus)
+    web.share_limits(bus)
 
 
 async def _ensure_password(store: Store) -> None:

@@ -26,7 +26,7 @@ async def serve(setup: WorkerSetup) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     # ctrl-c reaches the whole process group; the core decides when its workers end.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
-    bus = WorkerBus(on_lost=stop.set)
+    bus = WorkerBus(str(setup.number), on_lost=stop.set)
     await bus.attach(socket.socket(fileno=setup.bus_descriptor))
     config = Config.load(Path(setup.config_path))
     sockets = [(item.endpoint(), socket.socket(fileno=item.descriptor)) for item in setup.sockets]

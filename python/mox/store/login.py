@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from mox import metrics
 from mox.config.live import Config
+from mox.net.bus import Bus
 from mox.net.limits import RateLimiter
 from mox.sasl.scram import SaslError, ScramServer, fake_secrets, parse_plain
 from mox.store import passwords
@@ -45,6 +46,11 @@ class Logins:
         self._cache_since = time.monotonic()
         limits = config.static.Limits
         self._limiters = [RateLimiter(60, limits.FailedLoginsPerMinute), RateLimiter(86400, limits.FailedLoginsPerDay)]
+
+    def share(self, bus: Bus) -> None:
+        """Count failures together with the other processes."""
+        for number, limiter in enumerate(self._limiters):
+            limiter.share(bus, f"login-failures-{number}")
 
     def may_try(self, ip: str) -> bool:
         """The address has not failed too often."""

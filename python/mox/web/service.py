@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from mox.config.listener import Listener, WebserverService, WebService
 from mox.config.live import Config
 from mox.config.model import Dynamic
+from mox.net.bus import Bus
 from mox.net.conn import Connection
 from mox.net.front import Front, Site
 from mox.net.front_server import HttpServer
@@ -40,12 +41,17 @@ class WebServer:
         self._settings_of: Dynamic | None = None
         self._settings_domains: frozenset[str] = frozenset()
         limits = config.static.Limits
-        limiters = [RateLimiter(60, limits.HTTPRequestsPerMinute), RateLimiter(3600, limits.HTTPRequestsPerHour)]
-        self._server = HttpServer(Application(self._routers, self._front.peer, limiters))
+        self._limiters = [RateLimiter(60, limits.HTTPRequestsPerMinute), RateLimiter(3600, limits.HTTPRequestsPerHour)]
+        self._server = HttpServer(Application(self._routers, self._front.peer, self._limiters))
 
     async def start(self) -> None:
         """Start the embedded server. Raises RuntimeError when it does not start."""
         self._front.backend_port = await self._server.start()
+
+    def share_limits(self, bus: Bus) -> None:
+        """Count requests together with the other processes."""
+        for number, limiter in enumerate(self._limiters):
+            limiter.share(bus, f"http-rate-{number}")
 
     async def close(self) -> None:
         """Stop it; the connections of the front end first, with their listeners."""

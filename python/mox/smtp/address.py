@@ -1,46 +1,135 @@
-"""Addresses and paths in commands (RFC 5321 §4.1.2, RFC 6531)."""
+"""Addresses and paths of commands (RFC 5321 §4.1.2, §4.1.3, RFC 6531 §3.3).
 
+A localpart is kept decoded and NFC-normalised, a domain as lower-case A-labels or as an address literal in brackets.
+"""
+
+import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
+
+import idna
 
 MAX_PATH = 256
+MAX_DOMAIN = 255
+# RFC 5321 §4.5.3.1.1 says 64; bounce addresses of large services are longer.
 MAX_LOCALPART = 128
-_ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
+MAX_LOCALPART_PEDANTIC = 64
+
+_HIGH = "\u0080-\ud7ff\ue000-\U0010ffff"
+_ATEXT = rf"[A-Za-z0-9!#$%&'*+\-/=?^_`{{|}}~{_HIGH}]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
-_QUOTED = re.compile(r'"((?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*)"')
-_LABEL = r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9\u0080-\U0010ffff_-]*[A-Za-z0-9\u0080-\U0010ffff])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.IPvip]+\]")
+_QUOTED = re.compile(rf'"((?:[ !#-\[\]-~{_HIGH}]|\\[ -~])*)"')
+_LABEL = rf"[A-Za-z0-9{_HIGH}][A-Za-z0-9{_HIGH}-]*"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_ROUTE = re.compile(rf"@{_LABEL}(?:\.{_LABEL})*(?:,@{_LABEL}(?:\.{_LABEL})*)*:")
 
 
 class AddressError(Exception):
     """Not an address; the text says why."""
 
 
+class NotAsciiError(AddressError):
+    """The localpart needs SMTPUTF8, which was not given (RFC 6531 §3.7.4.2)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A mailbox; both parts empty is the null reverse-path."""
+    """A mailbox; both parts empty is the null reverse-path, only the domain empty is `<postmaster>`."""
 
     localpart: str
     domain: str
 
     def __str__(self) -> str:
-        if not self.domain and not self.localpart:
-            return ""
-        local = self.localpart
-        if not _DOT_STRING.fullmatch(local):
-            escaped = local.replace("\\", "\\\\").replace('"', '\\"')
-            local = f'"{escaped}"'
-        return f"{local}@{self.domain}"
+        """Encoded localpart and A-label domain, as in commands and trace fields; empty for the null path."""
+        if not self.domain:
+            return self.localpart
+        return f"{encode_localpart(self.localpart)}@{self.domain}"
+
+    @property
+    def is_null(self) -> bool:
+        """The reverse-path of notifications (RFC 5321 §4.5.5)."""
+        return not self.localpart and not self.domain
+
+    @property
+    def is_literal(self) -> bool:
+        """The domain is an address literal (RFC 5321 §4.1.3)."""
+        return self.domain.startswith("[")
 
     @property
     def is_ascii(self) -> bool:
         """Can be sent without SMTPUTF8."""
-        return str(self).isascii()
+        return self.localpart.isascii()
+
+    def unicode(self) -> str:
+        """With the domain in U-labels, for people and for messages with SMTPUTF8."""
+        if not self.domain:
+            return self.localpart
+        return f"{encode_localpart(self.localpart)}@{to_unicode(self.domain)}"
 
 
-def parse_mailbox(text: str, allow_no_domain: bool = False) -> Path:
-    """`localpart@domain`. Raises AddressError."""
+NULL_PATH = Path("", "")
+
+
+def encode_localpart(localpart: str) -> str:
+    """As a dot-string when it is one, else quoted."""
+    if _DOT_STRING.fullmatch(localpart):
+        return localpart
+    escaped = localpart.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@lru_cache(maxsize=4096)
+def to_unicode(domain: str) -> str:
+    """U-labels of a domain, or the domain itself where it has none."""
+    if "xn--" not in domain:
+        return domain
+    try:
+        return idna.decode(domain)
+    except idna.IDNAError:
+        return domain
+
+
+@lru_cache(maxsize=4096)
+def parse_domain(text: str, allow_utf8: bool = True) -> str:
+    """Lower-case A-labels. Raises AddressError."""
+    if not _DOMAIN.fullmatch(text) or (not allow_utf8 and not text.isascii()):
+        raise AddressError("bad domain")
+    if not text.isascii():
+        try:
+            text = idna.encode(text, uts46=True).decode()
+        except idna.IDNAError as err:
+            raise AddressError("domain cannot be an internationalised name") from err
+    if len(text) > MAX_DOMAIN or any(len(label) > 63 for label in text.split(".")):
+        raise AddressError("domain too long")
+    return text.lower()
+
+
+def parse_literal(text: str) -> str:
+    """An address literal with its brackets, in canonical form. Raises AddressError."""
+    inner = text[1:-1]
+    if not text.startswith("[") or not text.endswith("]"):
+        raise AddressError("bad address literal")
+    try:
+        if inner[:5].upper() == "IPV6:":
+            six = ipaddress.IPv6Address(inner[5:])
+            if six.ipv4_mapped is None and not six.scope_id:
+                return f"[IPv6:{six}]"
+        elif inner[:1].isdigit():
+            return f"[{ipaddress.IPv4Address(inner)}]"
+    except ValueError as err:
+        raise AddressError("bad address literal") from err
+    raise AddressError("bad address literal")
+
+
+def literal(ip: str) -> str:
+    """The address literal of an IP address."""
+    return f"[IPv6:{ip}]" if ":" in ip else f"[{ip}]"
+
+
+def split_localpart(text: str, pedantic: bool = False) -> tuple[str, str]:
+    """The decoded localpart at the start of `text`, and what follows. Raises AddressError."""
     quoted = _QUOTED.match(text)
     if quoted:
         local, rest = re.sub(r"\\(.)", r"\1", quoted[1]), text[quoted.end() :]
@@ -49,30 +138,40 @@ def parse_mailbox(text: str, allow_no_domain: bool = False) -> Path:
         if dotted is None:
             raise AddressError("bad localpart")
         local, rest = dotted[0], text[dotted.end() :]
-    if len(local.encode()) > MAX_LOCALPART:
+    if len(local.encode()) > (MAX_LOCALPART_PEDANTIC if pedantic else MAX_LOCALPART):
         raise AddressError("localpart too long")
-    local = unicodedata.normalize("NFC", local)
-    if not rest and allow_no_domain:
-        return Path(local, "")
-    if not rest.startswith("@") or not _DOMAIN.fullmatch(rest[1:]) or len(rest) > 256:
-        raise AddressError("bad domain")
-    return Path(local, rest[1:].rstrip(".").lower())
+    return unicodedata.normalize("NFC", local), rest
 
 
-def parse_path(text: str) -> tuple[str, str]:
-    """Split `<path> rest` into the raw path without brackets and what follows. Raises AddressError."""
-    if not text.startswith("<"):
-        raise AddressError("expected <")
-    quoted = False
-    for at, char in enumerate(text):
-        if char == '"' and text[at - 1] != "\\":
-            quoted = not quoted
-        elif char == ">" and not quoted:
-            if at + 1 > MAX_PATH:
-                raise AddressError("path too long")
-            raw = text[1:at]
-            if raw.startswith("@") and ":" in raw:
-                # A source route is read and ignored.
-                raw = raw.partition(":")[2]
-            return raw, text[at + 1 :]
-    raise AddressError("path without end")
+def parse_mailbox(text: str, *, allow_utf8: bool = True, pedantic: bool = False) -> Path:
+    """`localpart@domain` or `localpart@[literal]`. Raises AddressError, NotAsciiError."""
+    local, rest = split_localpart(text, pedantic)
+    if not rest.startswith("@"):
+        raise AddressError("expected @ and a domain")
+    domain = parse_literal(rest[1:]) if rest.startswith("@[") else parse_domain(rest[1:], allow_utf8)
+    if not allow_utf8 and not local.isascii():
+        raise NotAsciiError("SMTPUTF8 is needed for this localpart")
+    return Path(local, domain)
+
+
+def parse_address(text: str) -> Path:
+    """`localpart@domain` without address literals. Raises AddressError."""
+    path = parse_mailbox(text)
+    if path.is_literal:
+        raise AddressError("address literals are not possible here")
+    return path
+
+
+def parse_reverse_path(raw: str, *, allow_utf8: bool, pedantic: bool = False) -> Path:
+    """What stands between the brackets of MAIL FROM. Raises AddressError, NotAsciiError."""
+    return parse_forward_path(raw, allow_utf8=allow_utf8, pedantic=pedantic) if raw else NULL_PATH
+
+
+def parse_forward_path(raw: str, *, allow_utf8: bool, pedantic: bool = False) -> Path:
+    """What stands between the brackets of RCPT TO; a source route is ignored. Raises AddressError, NotAsciiError."""
+    if raw.lower() == "postmaster":
+        return Path("postmaster", "")
+    if len(raw.encode(errors="replace")) + 2 > MAX_PATH:
+        raise AddressError("path too long")
+    route = _ROUTE.match(raw)
+    return parse_mailbox(raw[route.end() :] if route else raw, allow_utf8=allow_utf8, pedantic=pedantic)

@@ -110,6 +110,20 @@ class DataReceiver:
     def finish(self) -> StagedMessage:
         """Raises ValueError when not done or refused, OSError when the disk failed."""
 
+class ChunkReceiver:
+    """Content of the BDAT commands of one message. Bare LF is made CRLF unless `is_binary`."""
+
+    def __init__(self, tmp_dir: str, max_size: int, is_binary: bool, memory_limit: int = ...) -> None: ...
+    def feed(self, data: bytes) -> int: ...
+    @property
+    def done(self) -> bool:
+        """Always False: BDAT LAST says when the content is complete."""
+    @property
+    def error(self) -> str | None:
+        """`smuggling` (a bare CR in text) or `too big`."""
+    def finish(self) -> StagedMessage:
+        """Raises ValueError when refused, OSError when the disk failed."""
+
 class LiteralReceiver:
     """An IMAP message literal of `size` octets; bare LF made CRLF."""
 

@@ -7,7 +7,7 @@ import binascii
 from mox import __version__
 from mox._rust import Command, quote_string
 from mox.imap.session import BadError, CloseError, NoError, Session
-from mox.sasl.scram import SaslError
+from mox.sasl.errors import SaslError
 from mox.store.login import LoginError, UnknownMechanismError
 
 CAPABILITIES = (

@@ -8,6 +8,7 @@ from mox import metrics
 from mox._rust import StagedMessage
 from mox.config.live import Config
 from mox.smtp.address import Path
+from mox.smtp.reply import Reply, storage_full
 from mox.store import mailboxes, messages
 from mox.store.engine import Tx
 from mox.store.errors import OverQuota
@@ -28,23 +29,31 @@ class Envelope:
 
 
 class DeliveryError(Exception):
-    """The message was not stored; the text is an SMTP reply without line end."""
+    """The message was not stored."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
 
 
-def simulated_failure(path: Path) -> bytes | None:
-    """What localserve answers for a special localpart; `b"timeout"` for one that never answers."""
+# Stands for no answer at all.
+HANG = Reply(451, "4.3.0", "simulated time-out")
+
+
+def simulated_failure(path: Path) -> Reply | None:
+    """What localserve answers for a special localpart."""
     found = _SIMULATED.search(path.localpart)
     if found is None:
         return None
     match found[1]:
         case "temperror":
-            return b"451 4.0.0 simulated temporary error\r\n"
+            return Reply(451, "4.0.0", "simulated temporary error")
         case "permerror":
-            return b"550 5.0.0 simulated permanent error\r\n"
+            return Reply(550, "5.0.0", "simulated permanent error")
         case "timeout":
-            return b"timeout"
+            return HANG
         case code:
-            return f"{code} {code[0]}.0.0 simulated error\r\n".encode()
+            return Reply(int(code), f"{code[0]}.0.0", "simulated error")
 
 
 def destination(config: Config, path: Path) -> tuple[str, str] | None:
@@ -63,7 +72,7 @@ async def deliver(config: Config, store: Store, envelope: Envelope, staged: Stag
     for path in envelope.recipients:
         target = destination(config, path)
         if target is None:
-            raise DeliveryError("550 5.1.1 no such user")
+            raise DeliveryError(Reply(550, "5.1.1", "no such user"))
         targets.setdefault(target, path)
     for (name, mailbox), path in targets.items():
         await _store(config, store, name, mailbox, path, envelope, staged, trace)
@@ -85,7 +94,7 @@ async def _store(
     try:
         prepared = await account.prepare(staged, prefix)
     except OSError as err:
-        raise DeliveryError("452 4.3.1 cannot store the message now") from err
+        raise DeliveryError(storage_full()) from err
     facts = Facts(mail_from=str(envelope.sender), rcpt_to=str(path), remote_ip=envelope.remote_ip)
     new = account.new_message(prepared, facts=facts)
 
@@ -101,5 +110,5 @@ async def _store(
     except OverQuota as err:
         account.discard(prepared)
         metrics.deliveries.labels("overquota").inc()
-        raise DeliveryError("452 4.2.2 account is over its size limit") from err
+        raise DeliveryError(Reply(452, "4.2.2", "account is over its size limit")) from err
     metrics.deliveries.labels("ok").inc()

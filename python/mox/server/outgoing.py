@@ -57,7 +57,7 @@ class LocalDelivery:
         if self._config.everything_to and path.localpart.startswith("queue"):
             reply = inbound.simulated_failure(path)
             if reply is not None:
-                return reply_outcome(str(reply, "ascii"), self._config.static.Hostname)
+                return reply_outcome(str(reply), self._config.static.Hostname)
         envelope = inbound.Envelope(message.sender, [path], message.remote_ip)
         try:
             await inbound.deliver(self._config, self._store, envelope, stage_bytes(content), message.prefix)

@@ -12,12 +12,18 @@ from mox import metrics
 from mox.config.live import Config
 from mox.net.bus import Bus
 from mox.net.limits import RateLimiter
-from mox.sasl.scram import SaslError, ScramServer, fake_secrets, parse_plain
+from mox.sasl import server as mechanisms
+from mox.sasl.crammd5 import CramSecrets
+from mox.sasl.errors import Failure, SaslError
+from mox.sasl.precis import opaque_string
+from mox.sasl.scram import ScramSecrets, fake_secrets
 from mox.store import passwords
 from mox.store.store import Store
 
 CACHE_S = 900.0
 MECHANISMS = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN")
+
+_CREDENTIALS = (Failure.CREDENTIALS, Failure.CHANNEL_BINDING, Failure.NO_SECRETS)
 
 # Sends a challenge and returns the client's response.
 Ask = Callable[[bytes], Awaitable[bytes]]
@@ -25,6 +31,10 @@ Ask = Callable[[bytes], Awaitable[bytes]]
 
 class LoginError(Exception):
     """Wrong credentials, or the account may not log in."""
+
+    def __init__(self, text: str, failure: Failure = Failure.CREDENTIALS) -> None:
+        super().__init__(text)
+        self.failure = failure
 
 
 class LoginDisabled(LoginError):
@@ -77,7 +87,7 @@ class Logins:
     async def password(self, user: str, password: str, ip: str, protocol: str, mechanism: str = "login") -> str:
         """The account's name. Raises LoginError."""
         account = self._account_of(user)
-        ok = account is not None and await self._matches(account, user, password)
+        ok = await self._password_matches(user, password)
         self._record(ip, protocol, mechanism, ok)
         if account is None or not ok:
             raise LoginError("login failed")
@@ -102,47 +112,89 @@ class Logins:
         return ok
 
     async def sasl(
-        self, mechanism: str, initial: bytes | None, ask: Ask, binding: bytes | None, ip: str, protocol: str
+        self,
+        mechanism: str,
+        initial: bytes | None,
+        ask: Ask,
+        binding: bytes | None,
+        ip: str,
+        protocol: str,
+        *,
+        has_tls: bool | None = None,
+        certificate_user: str = "",
     ) -> tuple[str, str]:
-        """Run an exchange; (account, user name). Raises SaslError, LoginError, UnknownMechanismError."""
-        if mechanism == "PLAIN":
-            user, password = parse_plain(initial if initial is not None else await ask(b""))
-            return await self.password(user, password, ip, protocol, mechanism), user
-        name, _, variant = mechanism.partition("-SHA-")
-        hash_name = {"1": "sha1", "256": "sha256"}.get(variant.removesuffix("-PLUS"))
-        if name != "SCRAM" or hash_name is None:
-            raise UnknownMechanismError("method not supported")
-        server = ScramServer(hash_name, mechanism.endswith("-PLUS"), binding)
-        return await self._scram(server, hash_name, initial, ask, ip, f"{protocol} {mechanism}")
-
-    async def _scram(
-        self, server: ScramServer, hash_name: str, initial: bytes | None, ask: Ask, ip: str, kind: str
-    ) -> tuple[str, str]:
-        protocol, _, mechanism = kind.partition(" ")
-        user = server.client_first(initial if initial is not None else await ask(b"")).username
-        account = self._account_of(user)
-        secrets = None
-        if account is not None:
-            opened = await self._store.open(account)
-            secrets = await opened.read(lambda tx: passwords.scram_secrets(tx, hash_name))
-        response = await ask(server.server_first(secrets or fake_secrets(hash_name, user, self._fake_key)))
+        """Run an exchange; (account, user name). `has_tls` is needed where there is no channel binding. Raises
+        SaslError for a bad exchange, LoginError for bad credentials, UnknownMechanismError."""
+        facts = mechanisms.Facts(
+            self._config.static.Hostname, binding is not None if has_tls is None else has_tls, binding, certificate_user
+        )
         try:
-            final = server.client_final(response)
-        except SaslError as err:
-            self._record(ip, protocol, mechanism, False)
-            await ask(f"e={err}".encode())
-            raise LoginError("login failed") from err
-        if account is None or secrets is None:
-            raise LoginError("login failed")
-        await ask(final)
+            exchange = mechanisms.start(mechanism, initial, facts)
+        except KeyError as err:
+            raise UnknownMechanismError("method not supported") from err
+        try:
+            user = await self._run(exchange, ask)
+            account = self._account_of(user)
+            if account is None:
+                raise LoginError("login failed")
+        except (SaslError, LoginError) as err:
+            if err.failure is not Failure.NO_SECRETS:
+                self._record(ip, protocol, mechanism, False)
+            if isinstance(err, SaslError) and err.failure in _CREDENTIALS:
+                raise LoginError("login failed", err.failure) from err
+            raise
         self._record(ip, protocol, mechanism, True)
         self._check_enabled(account)
         return account, user
 
+    async def _run(self, exchange: mechanisms.Exchange, ask: Ask) -> str:
+        """The address that logged in."""
+        answer: object = None
+        try:
+            while True:
+                match exchange.send(answer):
+                    case mechanisms.Challenge(data):
+                        answer = await ask(data)
+                    case mechanisms.CheckPassword(user, password):
+                        answer = await self._password_matches(user, password)
+                    case mechanisms.GetScram(user, hash_name):
+                        answer = await self._scram_secrets(user, hash_name)
+                    case mechanisms.GetCram(user):
+                        answer = await self._cram_secrets(user)
+        except StopIteration as done:
+            return str(done.value)
+
+    async def _password_matches(self, user: str, password: str) -> bool:
+        account = self._account_of(user)
+        try:
+            prepared = opaque_string(password)
+        except ValueError:
+            return False
+        return account is not None and await self._matches(account, user, prepared)
+
+    async def _scram_secrets(self, user: str, hash_name: str) -> ScramSecrets:
+        account = self._account_of(user)
+        if account is not None:
+            opened = await self._store.open(account)
+            secrets = await opened.read(lambda tx: passwords.scram_secrets(tx, hash_name))
+            if secrets is not None:
+                return secrets
+        return fake_secrets(hash_name, user, self._fake_key)
+
+    async def _cram_secrets(self, user: str) -> CramSecrets | None:
+        account = self._account_of(user)
+        if account is None:
+            return None
+        opened = await self._store.open(account)
+        secrets, is_set = await opened.read(lambda tx: (passwords.cram_secrets(tx), passwords.bcrypt_hash(tx)))
+        if secrets is None and is_set:
+            raise SaslError("password must be set anew for CRAM-MD5", Failure.NO_SECRETS)
+        return secrets
+
 
 async def set_password(store: Store, account: str, password: str) -> None:
     """Replace an account's password."""
-    secrets = await asyncio.to_thread(passwords.hashed, unicodedata.normalize("NFC", password))
+    secrets = await asyncio.to_thread(passwords.hashed, opaque_string(password))
     opened = await store.open(account)
     await opened.write(lambda tx: passwords.save(tx, secrets))
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use smtpdata::{DataDecoder, LineFixer, Staged, Staging};
+use smtpdata::{BareCrFinder, DataDecoder, LineFixer, Staged, Staging};
 
 use crate::dkim;
 use crate::mime::ParsedMessage;
@@ -116,6 +116,64 @@ impl DataReceiver {
     fn finish(&mut self) -> PyResult<StagedMessage> {
         if !self.done || self.error().is_some() {
             return Err(PyValueError::new_err("no complete and acceptable message"));
+        }
+        self.sink.finish()
+    }
+}
+
+/// Receives the content of a sequence of BDAT commands.
+#[pyclass(module = "mox._rust")]
+struct ChunkReceiver {
+    finder: Option<BareCrFinder>,
+    sink: Sink,
+}
+
+#[pymethods]
+impl ChunkReceiver {
+    #[new]
+    #[pyo3(signature = (tmp_dir, max_size, is_binary, memory_limit = 1 << 20))]
+    fn new(tmp_dir: PathBuf, max_size: u64, is_binary: bool, memory_limit: usize) -> Self {
+        let mut sink = Sink::new(tmp_dir, memory_limit, max_size);
+        if is_binary {
+            sink.fixer = LineFixer::verbatim();
+        }
+        Self {
+            finder: (!is_binary).then(BareCrFinder::new),
+            sink,
+        }
+    }
+
+    fn feed(&mut self, py: Python<'_>, data: &[u8]) -> usize {
+        let (finder, sink) = (&mut self.finder, &mut self.sink);
+        maybe_detach(py, data.len(), || {
+            if let Some(finder) = finder {
+                finder.feed(data);
+            }
+            sink.write(data);
+        });
+        data.len()
+    }
+
+    /// The command that carries the last chunk says so; the content does not.
+    #[getter]
+    fn done(&self) -> bool {
+        false
+    }
+
+    #[getter]
+    fn error(&self) -> Option<&'static str> {
+        if self.finder.as_ref().is_some_and(BareCrFinder::found) {
+            Some("smuggling")
+        } else if self.sink.too_big() {
+            Some("too big")
+        } else {
+            None
+        }
+    }
+
+    fn finish(&mut self) -> PyResult<StagedMessage> {
+        if self.error().is_some() {
+            return Err(PyValueError::new_err("no acceptable message"));
         }
         self.sink.finish()
     }
@@ -303,6 +361,7 @@ fn read_ranges<'py>(
 /// Adds this file's classes and functions to the module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<DataReceiver>()?;
+    m.add_class::<ChunkReceiver>()?;
     m.add_class::<LiteralReceiver>()?;
     m.add_class::<StagedMessage>()?;
     m.add_function(wrap_pyfunction!(stage_bytes, m)?)?;

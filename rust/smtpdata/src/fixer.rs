@@ -20,6 +20,8 @@ pub struct LineFixer {
     last: u8,
     /// Octets of the current line so far, without its line end.
     line_len: usize,
+    /// Leave content as it is (BINARYMIME).
+    is_verbatim: bool,
 }
 
 impl Default for LineFixer {
@@ -28,6 +30,7 @@ impl Default for LineFixer {
             facts: Facts::default(),
             last: b'\n',
             line_len: 0,
+            is_verbatim: false,
         }
     }
 }
@@ -37,6 +40,15 @@ impl LineFixer {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Only learns facts; the content stays as it is.
+    #[must_use]
+    pub fn verbatim() -> Self {
+        Self {
+            is_verbatim: true,
+            ..Self::default()
+        }
     }
 
     /// Facts so far.
@@ -58,7 +70,7 @@ impl LineFixer {
             if self.line_len.saturating_add(at) == usize::from(before == b'\r') {
                 self.facts.have_body = true;
             }
-            if before == b'\r' {
+            if before == b'\r' || self.is_verbatim {
                 self.write(&input[..=at], &mut emit);
             } else {
                 self.write(&input[..at], &mut emit);

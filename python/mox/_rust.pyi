@@ -90,6 +90,11 @@ def decode_header(value: bytes) -> str: ...
 def search_message(data: bytes, structure: bytes, needles: Sequence[str], include_headers: bool) -> list[bool]:
     """For each needle, whether the decoded texts have it, in any case."""
 
+def junk_words(
+    data: bytes, onegrams: bool = True, twograms: bool = False, threegrams: bool = False, max_text: int = ...
+) -> list[str]:
+    """The different words of a message for the junk filter, sorted; `max_text` octets of raw text are looked at."""
+
 def parse_address_list(value: bytes) -> list[_Address]: ...
 def base_subject(subject: str) -> tuple[str, bool]:
     """RFC 5256 §2.1: (base subject in lower case, is a reply or forward)."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mox.sasl import server as mechanisms
 from mox.smtp.events import (
+    AuthAborted,
     AuthRequested,
     AuthResponse,
     Closed,
@@ -58,6 +59,8 @@ def drive(session: Session, data: bytes) -> bytes:
                 session.auth_failed(Reply(535, "5.7.8", "no"))
             case AuthRequested():
                 session.challenge(b"Password:")
+            case AuthAborted():
+                pass
             case AuthResponse():
                 session.authenticated("mjl", "mjl@mox.example")
             case event:

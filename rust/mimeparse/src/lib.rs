@@ -16,6 +16,7 @@ mod render;
 mod search;
 mod section;
 mod thread;
+mod tokens;
 mod words;
 
 pub use address::{parse_address_list, Address};
@@ -25,6 +26,7 @@ pub use part::{Kind, Limits, Part};
 pub use search::search;
 pub use section::{find_part, read_structure, section_range, write_structure, PartInfo, Section};
 pub use thread::{base_subject, canonical_message_id, references};
+pub use tokens::{words, TokenOptions};
 pub use words::decode_words;
 
 /// Everything a store keeps of a message.
@@ -64,6 +66,12 @@ pub struct Parsed {
     pub preview: String,
     /// The message is a delivery status notification (RFC 3464).
     pub is_dsn: bool,
+}
+
+/// The part tree alone.
+#[must_use]
+pub fn parse_structure(data: &[u8], limits: &Limits) -> Part {
+    part::parse(data, limits)
 }
 
 /// Parse a whole message.

@@ -218,6 +218,31 @@ fn search_message(
 }
 
 #[pyfunction]
+#[pyo3(signature = (data, onegrams = true, twograms = false, threegrams = false, max_text = 512 * 1024))]
+fn junk_words(
+    py: Python<'_>,
+    data: &[u8],
+    onegrams: bool,
+    twograms: bool,
+    threegrams: bool,
+    max_text: usize,
+) -> Vec<String> {
+    let options = mimeparse::TokenOptions {
+        onegrams,
+        twograms,
+        threegrams,
+        max_text,
+        ..mimeparse::TokenOptions::default()
+    };
+    py.detach(|| {
+        let root = mimeparse::parse_structure(data, &Limits::default());
+        mimeparse::words(data, &root, &options)
+            .into_iter()
+            .collect()
+    })
+}
+
+#[pyfunction]
 fn parse_address_list(value: &[u8]) -> Vec<AddressTuple> {
     let list: Vec<_> = mimeparse::parse_address_list(value)
         .into_iter()
@@ -243,6 +268,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(decode_header, m)?)?;
     m.add_function(wrap_pyfunction!(header_values, m)?)?;
     m.add_function(wrap_pyfunction!(search_message, m)?)?;
+    m.add_function(wrap_pyfunction!(junk_words, m)?)?;
     m.add_function(wrap_pyfunction!(base_subject, m)?)?;
     m.add_function(wrap_pyfunction!(parse_address_list, m)?)
 }

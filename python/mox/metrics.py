@@ -22,7 +22,6 @@ smtp_commands = Histogram(
     "mox_smtpserver_command_duration_seconds", "SMTP commands.", ["kind", "cmd", "code"], buckets=_SECONDS
 )
 authentications = Counter("mox_authentication", "Log-in attempts.", ["protocol", "mechanism", "result"])
-authentications_limited = Counter("mox_authentication_ratelimited", "Log-ins refused by the rate limit.", ["kind"])
 deliveries = Counter("mox_smtpserver_delivery", "Incoming deliveries.", ["result"])
 queue_deliveries = Counter("mox_queue_delivery", "Attempts to deliver from the queue.", ["result"])
 dns_lookups = Histogram(

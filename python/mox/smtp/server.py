@@ -54,7 +54,7 @@ def _refusal(ctx: SmtpContext, ip: str, is_submission: bool) -> Reply | None:
     if not ctx.rate.add(ip):
         return Reply(421, "4.7.0", "connection rate from your ip or network too high, slow down please")
     if is_submission and not ctx.logins.may_try(ip):
-        metrics.authentications_limited.labels("submission").inc()
+        metrics.authentication_ratelimited.labels("submission").inc()
         return Reply(421, "4.7.0", "too many failed log-ins from your ip or network")
     if not ctx.open.add(ip):
         return Reply(421, "4.7.0", "too many open connections from your ip or network")

@@ -26,6 +26,7 @@ ALLOWED = {
     ("smtp", "inbound"),
     ("smtp", "outbound"),
     ("store", "message"),
+    ("junk", "store"),
 }
 # An SMTP server hands over to inbound and outbound; neither of these imports smtp's session or server. The webapi
 # puts messages into the queue.

@@ -1,6 +1,7 @@
 """The DKIM-Signature field: parsing and rendering. RFC 6376 §3.5, RFC 8301, RFC 8463."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mox.dns.names import Domain, is_same_or_below
@@ -18,7 +19,7 @@ from mox.mailauth.taglist import (
 
 FIELD = "DKIM-Signature"
 HASH_SIZES = {"sha1": 20, "sha256": 32}
-_REQUIRED = ("v", "a", "b", "bh", "d", "h", "s")
+_REQUIRED = ("a", "b", "bh", "d", "h", "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,14 @@ def parse_signature(field: bytes) -> Signature:
     """Parse a whole field. Raises TagError."""
     text = field.partition(b":")[2].decode("utf-8", "surrogateescape")
     tags = parse_tags(text)
-    missing = [tag for tag in _REQUIRED if tag not in tags]
-    if missing:
-        raise TagError(f"tag {missing[0]} is missing")
-    if tags["v"] != "1":
+    if tags.get("v") != "1":
         raise TagError("version is not 1")
+    return signature_from_tags(tags)
+
+
+def signature_from_tags(tags: Mapping[str, str]) -> Signature:
+    """Values of the tags that DKIM-Signature and ARC-Message-Signature share, and of i=. Raises TagError."""
+    require_tags(tags, _REQUIRED)
     key_type, hash_name = parse_algorithm(tags["a"])
     body_hash = parse_base64(tags["bh"])
     if len(body_hash) != HASH_SIZES.get(hash_name, len(body_hash)):
@@ -86,7 +90,7 @@ def parse_signature(field: bytes) -> Signature:
     return Signature(
         key_type,
         hash_name,
-        _parse_nonempty_base64(tags["b"]),
+        parse_signature_value(tags["b"]),
         body_hash,
         header_canon,
         body_canon,
@@ -100,6 +104,13 @@ def parse_signature(field: bytes) -> Signature:
         signed_at,
         expires_at,
     )
+
+
+def require_tags(tags: Mapping[str, str], names: Sequence[str]) -> None:
+    """Raises TagError when one is missing."""
+    missing = [name for name in names if name not in tags]
+    if missing:
+        raise TagError(f"tag {missing[0]} is missing")
 
 
 def parse_algorithm(value: str) -> tuple[str, str]:
@@ -117,14 +128,12 @@ def parse_canon(value: str) -> tuple[str, str]:
 
 
 def parse_header_names(value: str) -> tuple[str, ...]:
-    """Names of h=, in lower case. Raises TagError when it is empty or holds an empty name."""
-    names = tuple(name.lower() for name in parse_list(value))
-    if not all(names):
-        raise TagError("empty name in h=")
-    return names
+    """Names of h=, in lower case; empty ones are left out."""
+    return tuple(name.lower() for name in parse_list(value) if name)
 
 
-def _parse_nonempty_base64(value: str) -> bytes:
+def parse_signature_value(value: str) -> bytes:
+    """b=. Raises TagError."""
     data = parse_base64(value)
     if not data:
         raise TagError("empty signature")

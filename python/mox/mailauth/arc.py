@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from mox.dns.names import Domain
 from mox.dns.resolver import Resolver
-from mox.mailauth.canon import Body, BodySpec, Field, canon_header, signed_data, split_header, without_signature
+from mox.mailauth.canon import Body, BodySpec, Field, signed_data, split_header
 from mox.mailauth.dkim import (
     Verdict,
     body_spec,
@@ -131,7 +131,7 @@ async def verify(resolver: Resolver, header: bytes, body: Body) -> ArcResult:
     sets: list[_Set] = []
     try:
         sets = _parse_chain(arc_fields)
-        oldest_pass, authentic = await _verify_chain(resolver, sets, fields, body)
+        oldest_pass, authentic = await _verify_chain(resolver, sets, header, body)
     except (_ChainError, TagError, Verdict) as err:
         return ArcResult(ArcStatus.FAIL, tuple(s.summary() for s in sets), problem=str(err))
     return ArcResult(ArcStatus.PASS, tuple(s.summary() for s in sets), oldest_pass, authentic)
@@ -199,9 +199,7 @@ def _instance(text: str) -> int:
     return instance
 
 
-async def _verify_chain(
-    resolver: Resolver, sets: Sequence[_Set], fields: Sequence[Field], body: Body
-) -> tuple[int, bool]:
+async def _verify_chain(resolver: Resolver, sets: Sequence[_Set], header: bytes, body: Body) -> tuple[int, bool]:
     """(oldest pass, authentic). Raises _ChainError and Verdict. RFC 8617 §5.2 steps 2 to 6."""
     if sets[-1].seal.cv == ArcStatus.FAIL:
         raise _ChainError(f"instance {len(sets)} says that the chain had failed")
@@ -211,14 +209,14 @@ async def _verify_chain(
         _check_message(entry.message)
     keys = await _lookup_keys(resolver, sets)
     hashes = await hash_bodies(body, [body_spec(entry.message) for entry in sets])
-    _verify_message(sets[-1], fields, hashes[-1], keys)
+    _verify_message(sets[-1], header, hashes[-1], keys)
     for count in range(len(sets), 0, -1):
         seal = sets[count - 1].seal
         record = _key(keys, seal.selector, seal.domain, seal.key_type, seal.hash_name)
         data = _sealed_data([entry.fields for entry in sets[:count]])
         verify_signature(record.public_key, seal.hash_name, seal.signature, data)
     oldest = len(sets)
-    while oldest > 1 and _passes(sets[oldest - 2], fields, hashes[oldest - 2], keys):
+    while oldest > 1 and _passes(sets[oldest - 2], header, hashes[oldest - 2], keys):
         oldest -= 1
     authentic = all(isinstance(found, tuple) and found[1] for found in keys.values())
     return (0 if oldest == 1 else oldest), authentic
@@ -246,13 +244,13 @@ def _key(keys: _Keys, selector: str, domain: Domain, key_type: str, hash_name: s
     return found[0]
 
 
-def _verify_message(entry: _Set, fields: Sequence[Field], body_hash: tuple[bytes, int], keys: _Keys) -> None:
+def _verify_message(entry: _Set, header: bytes, body_hash: tuple[bytes, int], keys: _Keys) -> None:
     """Raises _ChainError and Verdict. RFC 8617 §5.2 step 4."""
     signature = entry.message
     record = _key(keys, signature.selector, signature.domain, signature.key_type, signature.hash_name)
     if body_hash[0] != signature.body_hash or (signature.length or 0) > body_hash[1]:
         raise _ChainError(f"body hash of instance {entry.seal.instance} does not match")
-    data = signed_data(fields, signature.headers, entry.message_field, signature.header_canon)
+    data = signed_data(header, signature.headers, entry.message_field, signature.header_canon)
     verify_signature(record.public_key, signature.hash_name, signature.signature, data)
 
 
@@ -263,21 +261,20 @@ def _check_message(signature: Signature) -> None:
         raise _ChainError("unknown canonicalization")
 
 
-def _passes(entry: _Set, fields: Sequence[Field], body_hash: tuple[bytes, int], keys: _Keys) -> bool:
+def _passes(entry: _Set, header: bytes, body_hash: tuple[bytes, int], keys: _Keys) -> bool:
     try:
-        _verify_message(entry, fields, body_hash, keys)
+        _verify_message(entry, header, body_hash, keys)
     except (_ChainError, Verdict):
         return False
     return True
 
 
 def _sealed_data(sets: Sequence[tuple[bytes, bytes, bytes]]) -> bytes:
-    """What the seal of the last set signs. RFC 8617 §5.1.1.3: relaxed, in order of instances."""
+    """What the seal of the last set signs: all sets in order, relaxed. RFC 8617 §5.1.1.3."""
     *before, (results, message, seal) = sets
-    parts = [canon_header(field, "relaxed") for fields in before for field in fields]
-    parts += [canon_header(results, "relaxed"), canon_header(message, "relaxed")]
-    parts.append(canon_header(without_signature(seal).removesuffix(b"\r\n"), "relaxed"))
-    return b"".join(parts)
+    # Fields are taken from below, so the first set stands last.
+    header = results + message + b"".join(field for fields in reversed(before) for field in fields) + b"\r\n"
+    return signed_data(header, (*_NAMES * len(before), *_NAMES[:2]), seal, "relaxed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +321,7 @@ async def seal(
         f"t={t}",
     ]
     unsigned = _render("ARC-Message-Signature", sealer, b"", message_tags)
-    signature = make_signature(sealer.key, "sha256", signed_data(fields, names, unsigned, "relaxed"))
+    signature = make_signature(sealer.key, "sha256", signed_data(header, names, unsigned, "relaxed"))
     message_field = _render("ARC-Message-Signature", sealer, signature, message_tags)
 
     # A failed chain is not vouched for: the seal covers only its own set. RFC 8617 §5.1.2.

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from mox.dns.names import Domain
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
 from mox.mailauth import psl
-from mox.mailauth.canon import Body, BodySpec, Field, signed_data, split_header
+from mox.mailauth.canon import Body, BodySpec, signed_data, split_header
 from mox.mailauth.dkimkey import (
     MAX_RSA_BITS,
     MIN_RSA_BITS,
@@ -106,7 +106,7 @@ async def verify(
     now = time.time() if now is None else now
     fields = split_header(header)
     raw = [field.raw for field in fields if field.name == "dkim-signature"][:MAX_SIGNATURES]
-    checks = [_Check(field, fields, policy, now) for field in raw]
+    checks = [_Check(field, header, policy, now) for field in raw]
     keys = {(c.signature.selector, c.signature.domain.ascii): None for c in checks if c.signature and not c.failure}
     found = await asyncio.gather(*(lookup(resolver, *key) for key in keys), return_exceptions=True)
     for check in checks:
@@ -143,9 +143,9 @@ async def lookup(resolver: Resolver, selector: str, domain: str) -> tuple[KeyRec
 class _Check:
     """One signature on its way through the steps of RFC 6376 §6.1."""
 
-    def __init__(self, raw: bytes, fields: Sequence[Field], policy: Policy, now: float) -> None:
+    def __init__(self, raw: bytes, header: bytes, policy: Policy, now: float) -> None:
         self._raw = raw
-        self._fields = fields
+        self._header = header
         self._policy = policy
         self.signature: Signature | None = None
         self.failure: Verdict | None = None
@@ -176,7 +176,7 @@ class _Check:
         self._record, self._authentic = key
         try:
             check_key(self.signature, self._record)
-            data = signed_data(self._fields, self.signature.headers, self._raw, self.signature.header_canon)
+            data = signed_data(self._header, self.signature.headers, self._raw, self.signature.header_canon)
             verify_signature(self._record.public_key, self.signature.hash_name, self.signature.signature, data)
         except Verdict as err:
             self.failure = err
@@ -317,8 +317,7 @@ async def sign(
 
     Raises SignError, and MalformedHeader. RFC 6376 §5.
     """
-    fields = split_header(header)
-    names = [field.name for field in fields]
+    names = [field.name for field in split_header(header)]
     if names.count("from") != 1:
         raise SignError("a message that is signed must have exactly one From field")
     now = time.time() if now is None else now
@@ -328,7 +327,7 @@ async def sign(
         _unsigned(selector, names, domain, localpart, digest, int(now))
         for selector, (digest, _) in zip(selectors, digests, strict=True)
     ]
-    return b"".join(_sign_one(selector.key, sig, fields) for selector, sig in zip(selectors, unsigned, strict=True))
+    return b"".join(_sign_one(selector.key, sig, header) for selector, sig in zip(selectors, unsigned, strict=True))
 
 
 def _unsigned(
@@ -360,9 +359,8 @@ def oversigned(wanted: Sequence[str], present: Sequence[str]) -> tuple[str, ...]
     return tuple(name for name in wanted for _ in range(present.count(name.lower()) + 1))
 
 
-def _sign_one(key: PrivateKey, unsigned: Signature, fields: Sequence[Field]) -> bytes:
-    names = [name.lower() for name in unsigned.headers]
-    data = signed_data(fields, names, render_signature(unsigned), unsigned.header_canon)
+def _sign_one(key: PrivateKey, unsigned: Signature, header: bytes) -> bytes:
+    data = signed_data(header, unsigned.headers, render_signature(unsigned), unsigned.header_canon)
     return render_signature(replace(unsigned, signature=make_signature(key, unsigned.hash_name, data)))
 
 

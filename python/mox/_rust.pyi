@@ -443,3 +443,18 @@ def split_fields(header: bytes) -> list[tuple[str, bytes]]:
 def signed_data(header: bytes, names: Sequence[str], signature: bytes, canon: str) -> bytes:
     """What a signature signs (RFC 6376 §3.7): the fields of `h=`, the lowest instances first, then the signature field
     without its `b=` value. Raises ValueError as `split_fields`. Releases the interpreter lock."""
+
+# --- regexp.rs ---
+
+class Regexp:
+    """A regular expression in RE2's syntax, matched in linear time and found anywhere in a text unless anchored."""
+
+    def __init__(self, pattern: str) -> None:
+        """Raises ValueError for a pattern that does not compile, or compiles to more than 1 MiB."""
+    @property
+    def pattern(self) -> str: ...
+    def matches(self, text: str) -> bool: ...
+    def find(self, text: str) -> str | None:
+        """The text of the first match."""
+    def replace(self, text: str, template: str) -> str:
+        """All matches replaced; `$1` and `${name}` in the template stand for groups."""

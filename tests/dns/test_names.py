@@ -27,6 +27,7 @@ from mox.dns.resolvconf import NameServer, Settings, parse_resolv_conf, parse_se
         ("XN--bcher-kva.example", Domain("xn--bcher-kva.example", "bücher.example")),
         ("BÜCHER.example", Domain("xn--bcher-kva.example", "bücher.example")),
         ("faß.example", Domain("xn--fa-hia.example", "faß.example")),
+        ("\u263a.Mox.example", Domain("xn--74h.mox.example", "\u263a.mox.example")),
         ("localhost", Domain("localhost")),
         ("a" * 63 + ".org", Domain("a" * 63 + ".org")),
     ],

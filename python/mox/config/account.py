@@ -82,6 +82,16 @@ class Destination(Struct, frozen=True, kw_only=True):
     ] = ""
     FullName: Annotated[str, "Name in From headers of mail composed with this address. Default: the account's."] = ""
 
+    @property
+    def smtp_error(self) -> tuple[int, str, str] | None:
+        """Code, enhanced code and text of the refusal; None when mail is accepted."""
+        if not self.SMTPError:
+            return None
+        code, _, text = self.SMTPError.partition(" ")
+        if code == "421":
+            return 451, "4.3.0", text or "error processing"
+        return 550, "5.1.1", text or "no such user"
+
 
 class SubjectPassSection(Struct, frozen=True, kw_only=True):
     """A way for people whose mail looks like junk."""

@@ -1,11 +1,13 @@
 """Building the address tables from the configuration, with every problem that shows on the way."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from mox.config.account import Account, Destination
 from mox.config.addresses import AddressError, parse_address, parse_localpart, render_localpart
 from mox.config.domain import Alias, ReportAddress
 from mox.config.model import Dynamic, Static
+from mox.config.problems import Problems
+from mox.config.rules import compile_ruleset
 from mox.config.tables import (
     DomainEntry,
     Found,
@@ -18,17 +20,6 @@ from mox.config.tables import (
     postmaster_hosts,
 )
 from mox.dns import names
-
-
-@dataclass(slots=True)
-class Problems:
-    """What is wrong, one text a problem: where, and what to do."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def add(self, where: str, text: str) -> None:
-        """`where` is the path of keys, such as Domains.example.org.DMARC."""
-        self.texts.append(f"{where}: {text}")
 
 
 def build_tables(static: Static, dynamic: Dynamic, problems: Problems) -> Tables:
@@ -99,7 +90,13 @@ def _add_destination(
     if other is not None:
         problems.add(where, f"{key!r} belongs to account {other.account!r} already, as {canonical!r}")
         return
-    tables.destinations[canonical] = Found(name, destination, canonical, is_catchall=is_catchall, localpart=localpart)
+    rulesets = tuple(
+        compile_ruleset(f"{where}.{key}.Rulesets.{number}", ruleset, problems)
+        for number, ruleset in enumerate(destination.Rulesets)
+    )
+    tables.destinations[canonical] = Found(
+        name, destination, canonical, is_catchall=is_catchall, localpart=localpart, rulesets=rulesets
+    )
 
 
 def _add_report_addresses(tables: Tables, dynamic: Dynamic, problems: Problems) -> None:

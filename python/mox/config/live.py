@@ -1,53 +1,90 @@
-"""The configuration in force."""
+"""The configuration in force: look-ups, following the file when it changes, and changing it.
 
-from collections.abc import Sequence
+Everything that comes from domains.conf is replaced as a whole, so readers in any thread see one state or the other.
+mox.conf is read once.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
-
-from mox.config import sconf
+from mox import log
+from mox.config import files, sconf_write
 from mox.config.account import Account
-from mox.config.addressing import Problems, build_tables
+from mox.config.check_static import check_static
+from mox.config.checking import ConfigError, check_dynamic, complete_addresses
 from mox.config.model import Dynamic, Static
+from mox.config.problems import Problems
+from mox.config.routing import CompiledRoute
+from mox.config.sconf import SconfError
 from mox.config.tables import DomainDisabled, DomainEntry, Found, LookupFailed, Tables
-from mox.log import LEVELS
 from mox.net.tls import ServerTls
 
-T = TypeVar("T", bound=msgspec.Struct)
+__all__ = ["Config", "ConfigError"]
+
+RELOAD_INTERVAL_S = 1.0
+
+_logger = log.get("config")
+
+_Stamp = tuple[int, int, int]
 
 
-class ConfigError(Exception):
-    """The configuration cannot be used; the text has one problem a line."""
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What was read from one version of domains.conf."""
+
+    text: str
+    stamp: _Stamp
+    dynamic: Dynamic
+    tables: Tables
 
 
 class Config:
-    """Both files, checked, with look-ups. `dynamic` and the tables are replaced together, never changed."""
+    """Both files, checked. Take `dynamic` and `tables` anew after every await; what they hold is never changed."""
 
-    def __init__(self, path: Path, static: Static, dynamic: Dynamic) -> None:
-        """Raises ConfigError."""
+    def __init__(self, path: Path, static: Static, state: _State) -> None:
         self.path = path
         self.static = static
         self.data_dir = (path.parent / static.DataDir).resolve()
         # localserve takes mail for every address and delivers it to this account.
         self.everything_to = "mox" if static.Hostname == "localhost" else ""
-        self._state = dynamic, check(static, dynamic)
+        self.reload_error = ""
+        self._state = state
+        self._broken: _Stamp | None = None
+        self._lock = threading.Lock()
+        self._on_change: list[Callable[[], None]] = []
 
     @classmethod
     def load(cls, path: Path) -> "Config":
-        """Read mox.conf at `path` and domains.conf beside it. Raises ConfigError."""
-        static = read_file(Static, path)
-        return cls(path, static, read_file(Dynamic, path.with_name("domains.conf")))
+        """Read mox.conf at `path` and domains.conf beside it. Raises ConfigError with every problem of both."""
+        static = files.parse_text(Static, files.read_text(path), path)
+        problems = Problems()
+        check_static(static, path.parent, problems)
+        if problems.texts:
+            raise ConfigError("\n".join(problems.texts))
+        state, warnings = _read(static, path.with_name("domains.conf"))
+        for warning in (*problems.warnings, *warnings):
+            _logger.warning("configuration", problem=warning)
+        return cls(path, static, state)
+
+    @property
+    def dynamic_path(self) -> Path:
+        """domains.conf"""
+        return self.path.with_name("domains.conf")
 
     @property
     def dynamic(self) -> Dynamic:
         """domains.conf as it is in force; a snapshot that nobody changes."""
-        return self._state[0]
+        return self._state.dynamic
 
     @property
     def tables(self) -> Tables:
         """The look-up tables of `dynamic`."""
-        return self._state[1]
+        return self._state.tables
+
+    # --- looking up ---
 
     def lookup(
         self,
@@ -80,15 +117,16 @@ class Config:
 
         Raises DomainDisabled.
         """
+        tables = self.tables
         try:
-            found = self.lookup(localpart, domain, allow_alias=True, check_disabled=True)
+            found = tables.lookup(localpart, domain, allow_postmaster=False, allow_alias=True, check_disabled=True)
         except DomainDisabled:
             raise
         except LookupFailed:
             return False
         if found.alias is None:
             return found.account == account
-        subscriptions = self.tables.subscriptions.get(account, ())
+        subscriptions = tables.subscriptions.get(account, ())
         return found.alias.AllowMsgFrom and any(s.alias == found.canonical for s in subscriptions)
 
     def account(self, name: str) -> Account:
@@ -99,9 +137,18 @@ class Config:
         """A domain by its name in either form: its parsed name, its options, and what follows from them."""
         return self.tables.domain(name)
 
+    def route(self, account: str, from_domain: str, to_domain: str, attempts: int) -> CompiledRoute | None:
+        """The route of a message, None for direct delivery; see `Tables.route`."""
+        return self.tables.route(account, from_domain, to_domain, attempts)
+
     def hostname(self, listener: str) -> str:
         """The name in greetings."""
         return self.static.Listeners[listener].Hostname or self.static.Hostname
+
+    def quota(self, account: str) -> int:
+        """Bytes that all messages of an account may take; 0 for no limit. Raises KeyError."""
+        own = self.account(account).QuotaMessageSize
+        return max(own or self.static.QuotaMessageSize, 0)
 
     def server_tls(self, listener: str, alpn: Sequence[bytes] = ()) -> ServerTls | None:
         """Certificates of a listener, with the protocols to choose from by ALPN. Raises ConfigError for files that
@@ -116,35 +163,96 @@ class Config:
             raise ConfigError(f"TLS of listener {listener}: {err}") from err
         return ServerTls(keys, alpn)
 
+    # --- following the file ---
 
-def read_file(kind: type[T], path: Path) -> T:
-    """A configuration file. Raises ConfigError."""
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back after each change, in the thread that read or made it."""
+        self._on_change.append(callback)
+
+    async def watch(self) -> None:
+        """Follow domains.conf until cancelled: a change is in force within about a second."""
+        while True:
+            await asyncio.sleep(RELOAD_INTERVAL_S)
+            await asyncio.to_thread(self.reload_if_changed)
+
+    def reload_if_changed(self) -> None:
+        """Read domains.conf if it is another file than before. A broken file is logged once, and the configuration
+        stays as it is; `reload_error` holds the problems until the file is mended. Blocks."""
+        with self._lock:
+            try:
+                self._follow()
+            except ConfigError as err:
+                self._note_broken(err)
+
+    def _follow(self) -> None:
+        stamp = _stamp(self.dynamic_path)
+        if stamp == self._state.stamp:
+            self._broken, self.reload_error = None, ""
+            return
+        if stamp == self._broken:
+            return
+        state, warnings = _read(self.static, self.dynamic_path)
+        for warning in warnings:
+            _logger.warning("configuration", problem=warning)
+        _logger.info("domains config reloaded", path=str(self.dynamic_path))
+        self._broken, self.reload_error = None, ""
+        self._put_in_force(state)
+
+    def _note_broken(self, err: ConfigError) -> None:
+        self._broken, self.reload_error = _stamp(self.dynamic_path), str(err)
+        for problem in self.reload_error.split("\n"):
+            _logger.error("domains config is broken; keeping the one before", problem=problem)
+
+    def _put_in_force(self, state: _State) -> None:
+        self._state = state
+        for callback in self._on_change:
+            callback()
+
+    # --- changing it ---
+
+    def change(self, edit: Callable[[Dynamic], Dynamic]) -> Dynamic:
+        """Write what `edit` makes of the configuration, and put it in force. Comments in the file stay.
+
+        `edit` gets the newest version and returns another one; it may run while other processes wait. Raises
+        ConfigError, after which nothing has changed: when the result is not a valid configuration, or when the file
+        was edited by hand and is broken. Raises OSError when writing fails. Blocks.
+        """
+        with self._lock, files.exclusive(self.path):
+            self._refuse_broken()
+            old = self._state
+            dynamic = edit(old.dynamic)
+            tables, _warnings = check_dynamic(self.static, dynamic, self.path.parent)
+            try:
+                text = sconf_write.merge(old.text, old.dynamic, dynamic)
+            except SconfError as err:
+                raise ConfigError(str(err)) from err
+            if files.parse_text(Dynamic, text, self.dynamic_path) != dynamic:
+                raise ConfigError("the changed configuration reads back as another one; please report this")
+            files.replace_file(self.dynamic_path, text.encode())
+            self._put_in_force(_State(text, _stamp(self.dynamic_path), dynamic, tables))
+            return dynamic
+
+    def _refuse_broken(self) -> None:
+        self._broken = None
+        try:
+            self._follow()
+        except ConfigError as err:
+            self._note_broken(err)
+            raise ConfigError(f"the file was edited and must be mended first:\n{err}") from err
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What tells one version of a file from another."""
     try:
-        text = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"reading {path}: {err}; name the configuration with --config or in $MOXCONF") from err
-    try:
-        return sconf.parse(kind, text, str(path))
-    except sconf.SconfError as err:
-        raise ConfigError(str(err)) from err
+        stat = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
 
-def check(static: Static, dynamic: Dynamic) -> Tables:
-    """The tables of a configuration without problems. Raises ConfigError with all problems."""
-    problems = Problems()
-    _check_static(static, problems)
-    if static.Postmaster.Account not in dynamic.Accounts:
-        problems.add("Postmaster.Account", f"there is no account {static.Postmaster.Account!r}")
-    tables = build_tables(static, dynamic, problems)
-    if problems.texts:
-        raise ConfigError("\n".join(problems.texts))
-    return tables
-
-
-def _check_static(static: Static, problems: Problems) -> None:
-    if static.LogLevel not in LEVELS:
-        problems.add("LogLevel", f"unknown level {static.LogLevel!r}; known are {', '.join(LEVELS)}")
-    for name, listener in static.Listeners.items():
-        needs = [option for option in ("Submissions", "IMAPS") if getattr(listener, option).Enabled]
-        if needs and not (listener.TLS and listener.TLS.KeyCerts):
-            problems.add(f"Listeners.{name}", f"{needs[0]} needs TLS.KeyCerts")
+def _read(static: Static, path: Path) -> tuple[_State, list[str]]:
+    stamp = _stamp(path)
+    text = files.read_text(path)
+    dynamic = complete_addresses(files.parse_text(Dynamic, text, path))
+    tables, warnings = check_dynamic(static, dynamic, path.parent)
+    return _State(text, stamp, dynamic, tables), warnings

@@ -8,10 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Flag, auto
 
+from mox._rust import Regexp
 from mox.config.account import Destination
 from mox.config.addresses import AddressError, parse_address, parse_localpart, render_localpart
 from mox.config.domain import Alias, Domain, ReportAddress
+from mox.config.keys import SigningKey
 from mox.config.model import Dynamic, Static
+from mox.config.routing import CompiledRoute
+from mox.config.rules import CompiledRuleset, JunkMailboxes
+from mox.config.webserver import WebHandler
 from mox.dns import names
 
 
@@ -55,6 +60,7 @@ class Found:
     is_catchall: bool = False
     localpart: str = ""
     reports: Reports = Reports.NONE
+    rulesets: tuple[CompiledRuleset, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +101,36 @@ def _report_localpart(target: ReportAddress, case_sensitive: bool) -> str:
     return localpart if case_sensitive else localpart.lower()
 
 
+@dataclass(frozen=True, slots=True)
+class CompiledWebHandler:
+    """A web handler. `original_path` is the expression of a redirect that changes the path."""
+
+    handler: WebHandler
+    log_name: str
+    domain: names.Domain
+    path: Regexp
+    original_path: Regexp | None
+
+
 @dataclass(slots=True)
 class Tables:
-    """Everything that is looked up. Keys of `destinations` and `aliases` are canonical addresses."""
+    """Everything that is looked up.
+
+    Keys of `destinations` and `aliases` are canonical addresses, of `selectors` domain names in Unicode, of
+    `domain_routes`, `web_redirects` and `client_settings_domains` domain names in ASCII, of the rest account names.
+    """
 
     domains: dict[str, DomainEntry] = field(default_factory=dict)
     destinations: dict[str, Found] = field(default_factory=dict)
     aliases: dict[str, Found] = field(default_factory=dict)
     subscriptions: dict[str, tuple[Subscription, ...]] = field(default_factory=dict)
+    selectors: dict[str, dict[str, SigningKey]] = field(default_factory=dict)
+    account_routes: dict[str, tuple[CompiledRoute, ...]] = field(default_factory=dict)
+    domain_routes: dict[str, tuple[CompiledRoute, ...]] = field(default_factory=dict)
+    global_routes: tuple[CompiledRoute, ...] = ()
+    junk_mailboxes: dict[str, JunkMailboxes] = field(default_factory=dict)
+    web_redirects: dict[str, names.Domain] = field(default_factory=dict)
+    web_handlers: tuple[CompiledWebHandler, ...] = ()
     client_settings_domains: dict[str, str] = field(default_factory=dict)
     postmaster: Found | None = None
     postmaster_hosts: frozenset[str] = frozenset()
@@ -117,6 +145,14 @@ class Tables:
             return self.domains.get(names.parse_domain(name).ascii)
         except names.DomainError:
             return None
+
+    def route(self, account: str, from_domain: str, to_domain: str, attempts: int) -> CompiledRoute | None:
+        """The route of a message: the first that matches of the account, the sender's domain, and everybody.
+
+        Domains are in ASCII; `attempts` were made before. None for direct delivery.
+        """
+        routes = (*self.account_routes.get(account, ()), *self.domain_routes.get(from_domain, ()), *self.global_routes)
+        return next((route for route in routes if route.matches(from_domain, to_domain, attempts)), None)
 
     def lookup(
         self, localpart: str, domain: str, *, allow_postmaster: bool, allow_alias: bool, check_disabled: bool

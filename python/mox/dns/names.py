@@ -6,12 +6,14 @@ Sizes: RFC 1035 §2.3.4. Unicode form: RFC 5890-5891 and UTS 46, non-transitiona
 
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import idna
 
 MAX_NAME = 253
 MAX_LABEL = 63
+_JOINERS = "\u200c\u200d"
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _LAX_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 
@@ -60,17 +62,40 @@ def parse_domain(text: str, lax: bool = False) -> Domain:
     if is_ip(text):
         raise DomainError("domain is an IP address")
     try:
-        ascii_form = text.lower() if text.isascii() else idna.encode(text, uts46=True).decode()
-    except (idna.IDNAError, UnicodeError) as err:
-        raise DomainError(f"bad internationalized domain: {err}") from err
-    _check_labels(ascii_form, lax)
-    if "xn--" not in ascii_form:
-        return Domain(ascii_form)
-    try:
-        unicode_form = idna.decode(ascii_form, uts46=True)
+        ascii_form = text.lower() if text.isascii() else _to_ascii(text)
+        _check_labels(ascii_form, lax)
+        unicode_form = _to_unicode(ascii_form)
     except (idna.IDNAError, UnicodeError) as err:
         raise DomainError(f"bad internationalized domain: {err}") from err
     return Domain(ascii_form, "" if unicode_form == ascii_form else unicode_form)
+
+
+def _to_ascii(text: str) -> str:
+    """UTS 46 ToASCII: also symbols such as ☺, which IDNA 2008 alone would refuse."""
+    return ".".join(_label_to_ascii(label) for label in idna.uts46_remap(text, True, False).split("."))
+
+
+def _label_to_ascii(label: str) -> str:
+    if label.isascii():
+        return label
+    idna.check_hyphen_ok(label)
+    idna.check_initial_combiner(label)
+    if any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in label):
+        idna.check_bidi(label)
+    for at, char in enumerate(label):
+        if char in _JOINERS and not idna.valid_contextj(label, at):
+            raise idna.InvalidCodepointContext(f"joiner not allowed in {label!r}")
+    return "xn--" + label.encode("punycode").decode()
+
+
+def _to_unicode(name: str) -> str:
+    labels = []
+    for label in name.split("."):
+        decoded = label.removeprefix("xn--").encode().decode("punycode") if label.startswith("xn--") else label
+        if decoded != label and _to_ascii(decoded) != label:
+            raise idna.IDNAError(f"{label!r} is not the encoding of a label")
+        labels.append(decoded)
+    return ".".join(labels)
 
 
 def _check_labels(name: str, lax: bool) -> None:

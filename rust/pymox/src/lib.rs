@@ -6,6 +6,7 @@ mod dkim;
 mod gzip;
 mod imap;
 mod mime;
+mod regexp;
 mod tls;
 
 #[pymodule]
@@ -15,5 +16,6 @@ fn _rust(m: &Bound<'_, PyModule>) -> PyResult<()> {
     data::register(m)?;
     dkim::register(m)?;
     gzip::register(m)?;
+    regexp::register(m)?;
     tls::register(m)
 }

@@ -77,6 +77,7 @@ class Worker:
             async with asyncio.TaskGroup() as group:
                 runner = delivery(self._config, store, queue, surroundings)
                 running = group.create_task(runner.run(self._stopping), name="queue")
+                following = group.create_task(self._config.watch(), name="config")
                 for endpoint, sock in self._sockets:
                     self._listeners.append(await self._listen(endpoint, sock, smtp, imap, web))
                 _logger.info("serving")
@@ -84,6 +85,7 @@ class Worker:
                 await stop.wait()
                 await self._shut_down()
                 running.cancel()
+                following.cancel()
 
     async def _listen(
         self, endpoint: Endpoint, sock: socket.socket, smtp: SmtpContext, imap: ImapContext, web: WebServer

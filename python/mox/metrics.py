@@ -30,6 +30,18 @@ dns_lookups = Histogram(
     ["pkg", "type", "result"],
     buckets=_SECONDS,
 )
+spf_verifications = Histogram("mox_spf_verify_duration_seconds", "SPF checks.", ["status"], buckets=_SECONDS)
+dkim_verifications = Histogram(
+    "mox_dkim_verify_duration_seconds", "DKIM signatures checked.", ["algorithm", "status"], buckets=_SECONDS
+)
+dkim_signatures = Counter("mox_dkim_sign", "DKIM signatures made.", ["key"])
+dmarc_verifications = Histogram(
+    "mox_dmarc_verify_duration_seconds", "DMARC evaluations.", ["status", "reject", "use"], buckets=_SECONDS
+)
+iprev_lookups = Histogram("mox_iprev_lookup_total", "Reverse look-ups of clients.", ["status"], buckets=(*_SECONDS, 30))
+dnsbl_lookups = Histogram(
+    "mox_dnsbl_lookup_duration_seconds", "Look-ups in DNS lists.", ["zone", "status"], buckets=_SECONDS
+)
 queue_hold = Gauge("mox_queue_hold", "Messages in the queue that are on hold.", multiprocess_mode="mostrecent")
 queue_dmarc_report_failures = Counter("mox_queue_dmarcreport_failure", "DMARC reports that could not be delivered.")
 _HTTP_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 60, 120)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from mox import metrics
 from mox.dns.names import Domain
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
 from mox.mailauth import psl
@@ -360,6 +361,7 @@ def oversigned(wanted: Sequence[str], present: Sequence[str]) -> tuple[str, ...]
 
 
 def _sign_one(key: PrivateKey, unsigned: Signature, header: bytes) -> bytes:
+    metrics.dkim_signatures.labels(unsigned.key_type).inc()
     data = signed_data(header, unsigned.headers, render_signature(unsigned), unsigned.header_canon)
     return render_signature(replace(unsigned, signature=make_signature(key, unsigned.hash_name, data)))
 

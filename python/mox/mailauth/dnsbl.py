@@ -8,12 +8,14 @@ import asyncio
 import enum
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mox import metrics
 from mox.dns.names import IPAddress, reverse_labels
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
 
+TIMEOUT_S = 30.0
 HEALTH_LIFETIME_S = 4 * 3600.0
 _LISTING = ipaddress.IPv4Network("127.0.0.0/8")
 _REFUSAL = ipaddress.IPv4Network("127.255.255.0/24")
@@ -89,12 +91,24 @@ class HealthCache:
         return not known[1]
 
 
-async def first_listing(resolver: Resolver, zones: list[str], ip: IPAddress, health: HealthCache) -> DnsblResult | None:
-    """The first healthy zone, in order, that lists `ip`; later zones learn nothing of the address."""
+async def first_listing(
+    resolver: Resolver, zones: Sequence[str], ip: IPAddress, health: HealthCache, timeout_s: float = TIMEOUT_S
+) -> DnsblResult | None:
+    """The first healthy zone, in order, that lists `ip`; later zones learn nothing of the address.
+
+    A zone that does not answer within `timeout_s` is passed over.
+    """
+    resolver = resolver.tagged("dnsbl")
     for zone in zones:
-        if not await health.is_healthy(resolver, zone):
-            continue
-        result = await lookup(resolver, zone, ip)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout_s):
+                if not await health.is_healthy(resolver, zone):
+                    continue
+                result = await lookup(resolver, zone, ip)
+        except TimeoutError:
+            result = DnsblResult(DnsblStatus.TEMPERROR, zone, problem="no answer in time")
+        metrics.dnsbl_lookups.labels(zone, result.status).observe(time.monotonic() - started)
         if result.status is DnsblStatus.FAIL:
             return result
     return None

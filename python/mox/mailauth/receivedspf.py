@@ -59,6 +59,11 @@ class ReceivedSpf:
         return str(writer)
 
 
+def envelope_address(localpart: str, domain: str) -> str:
+    """An address with its localpart quoted where that is needed. RFC 5321 §4.1.2."""
+    return f"{_value(localpart)}@{domain}"
+
+
 def _value(text: str) -> str:
     return text if _DOT_ATOM.fullmatch(text) else _quoted(text)
 

@@ -1,0 +1,219 @@
+"""All checks of an incoming message at once: facts in, one immutable result out.
+
+What the result means for the message is decided elsewhere; how it is written into the header is in `results`. DNS lists
+are not asked here: they are only asked about senders that nothing else speaks for (`dnsbl.first_listing`).
+"""
+
+import asyncio
+import enum
+import random
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from mox import metrics
+from mox.dns.names import IPAddress
+from mox.dns.resolver import Resolver
+from mox.mailauth import arc, dkim, dmarc, iprev, spf
+from mox.mailauth.arc import ArcResult, ArcStatus
+from mox.mailauth.canon import Body, MalformedHeader
+from mox.mailauth.dkim import DkimResult, DkimStatus, Policy
+from mox.mailauth.dmarc import Discovery, DmarcResult, DmarcStatus
+from mox.mailauth.dmarcrecord import Alignment
+from mox.mailauth.iprev import IprevResult, IprevStatus
+from mox.mailauth.spf import SpfFacts, SpfIdentity, SpfResult, SpfStatus
+
+T = TypeVar("T")
+
+TIMEOUT_S = 60.0
+_LATE = "no answer in time"
+
+
+class FromValidation(enum.StrEnum):
+    """How well the From domain is proven: by equal domains, by DMARC, by the same organization, or not."""
+
+    STRICT = "strict"
+    DMARC = "dmarc"
+    RELAXED = "relaxed"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """What is known of a message. Domains are ASCII in lower case, localparts decoded.
+
+    `mail_from_domain` is empty for the null path. `helo` is empty when the client gave an address literal, which is
+    then in `helo_literal` without brackets. `from_domain` is that of the only address of the only From field, empty
+    when there is none. `header` ends with the empty line. `spf` is the result when it is known already.
+    """
+
+    remote_ip: IPAddress
+    header: bytes
+    body: Body
+    mail_from_localpart: str = ""
+    mail_from_domain: str = ""
+    helo: str = ""
+    helo_literal: str = ""
+    from_domain: str = ""
+    receiver: str = "unknown"
+    spf: SpfResult | None = None
+
+    @property
+    def spf_facts(self) -> SpfFacts:
+        """What SPF is interested in."""
+        return SpfFacts(self.remote_ip, self.mail_from_localpart, self.mail_from_domain, self.helo, self.receiver)
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """Everything that was found out. `dkim_problem` says why no signature could be looked at."""
+
+    iprev: IprevResult
+    spf: SpfResult
+    dkim: tuple[DkimResult, ...]
+    dmarc: DmarcResult
+    arc: ArcResult
+    from_validation: FromValidation
+    dkim_problem: str = ""
+
+    @property
+    def dkim_domains(self) -> tuple[str, ...]:
+        """Distinct domains (Unicode form) with a passing signature, in the order of the signatures."""
+        passing = (r.signature.domain.name for r in self.dkim if r.signature and r.status is DkimStatus.PASS)
+        return tuple(dict.fromkeys(passing))
+
+    @property
+    def is_from_validated(self) -> bool:
+        """Whether the From domain is proven."""
+        return self.from_validation is not FromValidation.NONE
+
+    @property
+    def mail_from_status(self) -> SpfStatus | None:
+        """The result for MAIL FROM, None when that was not checked."""
+        return self.spf.status if self.spf.identity is SpfIdentity.MAILFROM else None
+
+    @property
+    def helo_status(self) -> SpfStatus | None:
+        """The result for EHLO, None when that was not checked."""
+        return self.spf.status if self.spf.identity is SpfIdentity.HELO else None
+
+
+async def authenticate(
+    resolver: Resolver,
+    facts: MessageFacts,
+    policy: Policy | None = None,
+    timeout_s: float = TIMEOUT_S,
+    sample: float | None = None,
+    now: float | None = None,
+) -> Authentication:
+    """Run all checks in parallel; one that takes longer than `timeout_s` counts as a temporary failure.
+
+    `policy` is that of DKIM; `sample` in [0, 100) stands for DMARC's random choice; `now` in Unix seconds. Raises
+    nothing for what the message or DNS says.
+    """
+    started = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        iprev_task = group.create_task(_iprev(resolver, facts, timeout_s))
+        spf_task = group.create_task(_spf(resolver, facts, timeout_s))
+        dkim_task = group.create_task(_dkim(resolver, facts, policy, timeout_s, now))
+        discovery_task = group.create_task(_discover(resolver, facts, timeout_s))
+        arc_task = group.create_task(_arc(resolver, facts, timeout_s))
+    signatures, dkim_problem = dkim_task.result()
+    spf_result = spf_task.result()
+    discovery = discovery_task.result()
+    sample = random.uniform(0, 100) if sample is None else sample
+    if discovery is None:
+        verdict = DmarcResult(DmarcStatus.NONE)
+    else:
+        verdict = dmarc.evaluate(discovery, facts.from_domain, signatures, spf_result, sample)
+        labels = verdict.status, str(verdict.rejects).lower(), str(verdict.applies).lower()
+        metrics.dmarc_verifications.labels(*labels).observe(time.monotonic() - started)
+    validation = _validate_from(facts.from_domain, signatures, spf_result, verdict)
+    return Authentication(
+        iprev_task.result(), spf_result, signatures, verdict, arc_task.result(), validation, dkim_problem
+    )
+
+
+async def check_spf(resolver: Resolver, facts: SpfFacts, timeout_s: float = TIMEOUT_S) -> SpfResult:
+    """SPF alone, for decisions before the message is there; give the result to `authenticate` in `MessageFacts.spf`."""
+    late = SpfResult(SpfStatus.TEMPERROR, problem=_LATE)
+    started = time.monotonic()
+    result = await _within(timeout_s, spf.verify(resolver.tagged("spf"), facts), late)
+    if result is late:
+        identity = SpfIdentity.MAILFROM if facts.mail_from_domain else SpfIdentity.HELO
+        result = replace(late, identity=identity, domain=facts.mail_from_domain or facts.helo)
+    metrics.spf_verifications.labels(result.status).observe(time.monotonic() - started)
+    return result
+
+
+async def check_iprev(resolver: Resolver, ip: IPAddress, timeout_s: float = TIMEOUT_S) -> IprevResult:
+    """The name of the client alone, for the Received field."""
+    late = IprevResult(IprevStatus.TEMPERROR, problem=_LATE)
+    started = time.monotonic()
+    result = await _within(timeout_s, iprev.verify(resolver.tagged("iprev"), ip), late)
+    metrics.iprev_lookups.labels(result.status).observe(time.monotonic() - started)
+    return result
+
+
+async def _iprev(resolver: Resolver, facts: MessageFacts, timeout_s: float) -> IprevResult:
+    return await check_iprev(resolver, facts.remote_ip, timeout_s)
+
+
+async def _spf(resolver: Resolver, facts: MessageFacts, timeout_s: float) -> SpfResult:
+    return facts.spf or await check_spf(resolver, facts.spf_facts, timeout_s)
+
+
+async def _dkim(
+    resolver: Resolver, facts: MessageFacts, policy: Policy | None, timeout_s: float, now: float | None
+) -> tuple[tuple[DkimResult, ...], str]:
+    started = time.monotonic()
+    late = [DkimResult(DkimStatus.TEMPERROR, problem=_LATE)]
+    try:
+        results = await _within(
+            timeout_s, dkim.verify(resolver.tagged("dkim"), facts.header, facts.body, policy, now), late
+        )
+    except MalformedHeader as err:
+        return (), f"malformed header: {err}"
+    for result in results:
+        algorithm = result.signature.algorithm if result.signature and result.record else "unknown"
+        metrics.dkim_verifications.labels(algorithm, result.status).observe(time.monotonic() - started)
+    return tuple(results), ""
+
+
+async def _discover(resolver: Resolver, facts: MessageFacts, timeout_s: float) -> Discovery | None:
+    if not facts.from_domain:
+        return None
+    late = Discovery(facts.from_domain, status=DmarcStatus.TEMPERROR, problem=_LATE)
+    return await _within(timeout_s, dmarc.discover(resolver.tagged("dmarc"), facts.from_domain), late)
+
+
+async def _arc(resolver: Resolver, facts: MessageFacts, timeout_s: float) -> ArcResult:
+    late = ArcResult(ArcStatus.FAIL, problem=_LATE)
+    try:
+        return await _within(timeout_s, arc.verify(resolver.tagged("arc"), facts.header, facts.body), late)
+    except MalformedHeader as err:
+        return ArcResult(ArcStatus.NONE, problem=f"malformed header: {err}")
+
+
+async def _within(timeout_s: float, work: Awaitable[T], late: T) -> T:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await work
+    except TimeoutError:
+        return late
+
+
+def _validate_from(
+    from_domain: str, signatures: tuple[DkimResult, ...], spf_result: SpfResult, verdict: DmarcResult
+) -> FromValidation:
+    proven = [r.signature.domain.ascii for r in signatures if r.signature and r.status is DkimStatus.PASS]
+    if spf_result.status is SpfStatus.PASS:
+        proven.append(spf_result.domain)
+    if not from_domain:
+        return FromValidation.NONE
+    if from_domain in proven:
+        return FromValidation.STRICT
+    if not any(dmarc.is_aligned(from_domain, domain, Alignment.RELAXED) for domain in proven):
+        return FromValidation.NONE
+    return FromValidation.DMARC if verdict.status is DmarcStatus.PASS else FromValidation.RELAXED

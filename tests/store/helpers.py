@@ -13,6 +13,7 @@ from mox.store.types import Facts, Mailbox
 
 T = TypeVar("T")
 
+ACCOUNT = "mjl"
 _numbers = itertools.count(1)
 
 

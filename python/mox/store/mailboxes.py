@@ -123,11 +123,11 @@ def ensure(tx: Tx, name: str, subscribed: bool, use: SpecialUse = NO_USE) -> lis
     return [get_by_name(tx, n) for n in created]
 
 
-def create(tx: Tx, name: str, use: SpecialUse = NO_USE) -> list[Mailbox]:
-    """Create a mailbox and missing parents, all subscribed. Raises MailboxExists."""
+def create(tx: Tx, name: str, use: SpecialUse = NO_USE, subscribed: bool = True) -> list[Mailbox]:
+    """Create a mailbox and missing parents; the created ones, parents first. Raises MailboxExists."""
     if find(tx, name) is not None:
         raise MailboxExists("mailbox already exists")
-    return ensure(tx, name, True, use)
+    return ensure(tx, name, subscribed, use)
 
 
 def children(tx: Tx, name: str) -> list[Mailbox]:

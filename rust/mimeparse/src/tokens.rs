@@ -98,7 +98,7 @@ impl Collector {
         };
         let text = to_text(&content, part.param("charset").unwrap_or_default());
         if part.media_subtype == "HTML" {
-            self.text(&html::to_text(&text, self.options.max_text), "");
+            self.text(&html::all_text(&text), "");
         } else {
             self.text(&text, "");
         }

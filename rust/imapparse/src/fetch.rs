@@ -2,8 +2,9 @@
 
 use crate::command::Value;
 use crate::parser::{error, signed, Parse, Parser};
+use crate::search;
 
-/// `[set, items, CHANGEDSINCE or Nil]`.
+/// `[set, items, CHANGEDSINCE or Nil, VANISHED, PARTIAL or Nil]` (RFC 7162 §3.1.4 and §3.2.6, RFC 9394 §3.3).
 ///
 /// An item is `(name,)` for what needs no more (`FLAGS`, `ENVELOPE`, `PREVIEW`, …), else `(name, label, peek, part, section,
 /// fields, offset, count)` with name `BODY[]`, `BINARY[]` or `BINARY.SIZE[]`; offset and count are Nil without a partial.
@@ -11,17 +12,29 @@ pub(crate) fn arguments(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
     let set = Value::Set(parser.set()?);
     parser.space()?;
     let items = items(parser)?;
-    let mut since = Value::Nil;
+    let (mut since, mut vanished, mut partial) = (Value::Nil, false, Value::Nil);
     if parser.take(b' ') {
-        parser.expect(b'(')?;
-        if !parser.keyword("CHANGEDSINCE") {
-            return error("unknown FETCH modifier");
-        }
-        parser.space()?;
-        since = Value::Num(signed(parser.number()?));
-        parser.expect(b')')?;
+        parser.list(false, |p| {
+            match p.one_of(&["CHANGEDSINCE", "VANISHED", "PARTIAL"]) {
+                Some("CHANGEDSINCE") => {
+                    p.space()?;
+                    since = Value::Num(signed(p.number()?));
+                }
+                Some("VANISHED") => vanished = true,
+                Some(_) => {
+                    p.space()?;
+                    partial = search::partial_range(p)?;
+                }
+                None => return error("unknown FETCH modifier"),
+            }
+            Ok(())
+        })?;
     }
-    Ok(vec![set, Value::List(items), since])
+    if vanished && since == Value::Nil {
+        return error("VANISHED needs CHANGEDSINCE");
+    }
+    let vanished = Value::Bool(vanished);
+    Ok(vec![set, Value::List(items), since, vanished, partial])
 }
 
 fn simple(name: &str) -> Value {
@@ -48,7 +61,7 @@ fn items(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
     Ok(vec![item(parser)?])
 }
 
-const SIMPLE: [&str; 12] = [
+const SIMPLE: [&str; 14] = [
     "ENVELOPE",
     "FLAGS",
     "INTERNALDATE",
@@ -61,9 +74,11 @@ const SIMPLE: [&str; 12] = [
     "MODSEQ",
     "SAVEDATE",
     "PREVIEW",
+    "EMAILID",
+    "THREADID",
 ];
 
-fn item(parser: &mut Parser<'_>) -> Parse<Value> {
+pub(crate) fn item(parser: &mut Parser<'_>) -> Parse<Value> {
     let start = parser.at;
     let word = parser
         .while_(|b| b.is_ascii_alphanumeric() || b == b'.')
@@ -203,12 +218,22 @@ fn dotted(numbers: &[u32]) -> String {
         .join(".")
 }
 
-/// An atom where it is one, else quoted.
+/// In the usual spelling (`Message-Id`); an atom where it is one, else quoted.
 fn field_name(name: &str) -> String {
+    let words: Vec<String> = name.split('-').map(capitalized).collect();
+    let name = words.join("-");
     if name.bytes().all(crate::parser::is_atom) {
-        return name.to_owned();
+        return name;
     }
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn capitalized(word: &str) -> String {
+    let mut word = word.to_ascii_lowercase();
+    if let Some(first) = word.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    word
 }
 
 fn built(
@@ -264,7 +289,7 @@ mod tests {
             ("body.peek[1.2.header]<0.5>", "BODY[1.2.HEADER]<0>"),
             ("body[header.fields (Date \"x y\")]", ""),
             (
-                "(uid body[header.fields.not (Date From)])",
+                "(uid body[header.fields.not (DATE from)])",
                 "UID,BODY[HEADER.FIELDS.NOT (Date From)]",
             ),
             ("binary.size[1]", "BINARY.SIZE[1]"),

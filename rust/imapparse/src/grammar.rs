@@ -2,13 +2,13 @@
 
 use crate::command::Value;
 use crate::parser::{error, signed, Parse, ParseError, Parser};
-use crate::{fetch, search};
+use crate::{fetch, mailboxes, metadata, notify, search, sort};
 
 /// The arguments that follow the command word `name`, with the space before them.
 pub(crate) fn arguments(parser: &mut Parser<'_>, name: &str) -> Parse<Vec<Value>> {
     match name {
         "CAPABILITY" | "NOOP" | "LOGOUT" | "STARTTLS" | "NAMESPACE" | "IDLE" | "CHECK"
-        | "CLOSE" | "UNSELECT" | "EXPUNGE" => return Ok(Vec::new()),
+        | "CLOSE" | "UNSELECT" | "EXPUNGE" | "UNAUTHENTICATE" => return Ok(Vec::new()),
         _ => {}
     }
     let Some(rule) = rule(name) else {
@@ -30,15 +30,23 @@ fn rule(name: &str) -> Option<Rule> {
         "AUTHENTICATE" => authenticate,
         "ID" => id,
         "ENABLE" => enable,
-        "SELECT" | "EXAMINE" => select,
-        "CREATE" => create,
-        "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE" => |p| Ok(vec![p.mailbox()?]),
+        "COMPRESS" => |p| Ok(vec![Value::Str(p.atom()?.to_ascii_uppercase())]),
+        "SELECT" | "EXAMINE" => mailboxes::select,
+        "CREATE" => mailboxes::create,
+        "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE" | "GETQUOTAROOT" => |p| Ok(vec![p.mailbox()?]),
+        "GETQUOTA" => |p| Ok(vec![Value::Str(p.astring()?)]),
         "RENAME" => rename,
-        "LIST" => list,
-        "LSUB" => lsub,
-        "STATUS" => status,
-        "APPEND" => |_| error("expected a message literal"),
+        "LIST" => mailboxes::list,
+        "LSUB" => mailboxes::lsub,
+        "STATUS" => mailboxes::status,
+        "GETMETADATA" => metadata::get,
+        "SETMETADATA" => metadata::set,
+        "NOTIFY" => notify::notify,
+        "APPEND" | "REPLACE" | "UID REPLACE" => |_| error("expected a message literal"),
         "SEARCH" | "UID SEARCH" => search::arguments,
+        "ESEARCH" => notify::esearch,
+        "SORT" | "UID SORT" => sort::sort,
+        "THREAD" | "UID THREAD" => sort::thread,
         "FETCH" | "UID FETCH" => fetch::arguments,
         "STORE" | "UID STORE" => store,
         "COPY" | "MOVE" | "UID COPY" | "UID MOVE" => copy,
@@ -97,154 +105,11 @@ fn enable(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
     Ok(vec![Value::List(names)])
 }
 
-/// `[mailbox, list of parameter names]`; the only parameter is CONDSTORE (RFC 7162 §3.1.8).
-fn select(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
-    let mailbox = parser.mailbox()?;
-    let mut params: Vec<Value> = Vec::new();
-    if parser.take(b' ') {
-        params = parser.list(false, |p| {
-            let name = p.atom()?.to_ascii_uppercase();
-            if name == "CONDSTORE" {
-                Ok(Value::Str(name))
-            } else {
-                error(format!("unknown parameter {name}"))
-            }
-        })?;
-        if params.len() > 1 {
-            return error("duplicate parameter");
-        }
-    }
-    Ok(vec![mailbox, Value::List(params)])
-}
-
-/// `[mailbox, list of special-use attributes in lower case]` (RFC 6154 §3)
-fn create(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
-    let mailbox = parser.mailbox()?;
-    let mut uses = Vec::new();
-    if parser.take(b' ') {
-        parser.list(false, |p| {
-            if !p.keyword("USE") {
-                return error("unknown CREATE parameter");
-            }
-            p.space()?;
-            uses.extend(p.list(true, |p| {
-                p.expect(b'\\')?;
-                Ok(Value::Str(format!("\\{}", p.atom()?.to_ascii_lowercase())))
-            })?);
-            Ok(())
-        })?;
-    }
-    Ok(vec![mailbox, Value::List(uses)])
-}
-
 /// `[old, new]`
 fn rename(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
     let old = parser.mailbox()?;
     parser.space()?;
     Ok(vec![old, parser.mailbox()?])
-}
-
-/// `[reference, pattern]`
-fn lsub(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
-    let reference = parser.mailbox()?;
-    parser.space()?;
-    Ok(vec![reference, parser.list_mailbox()?])
-}
-
-const STATUS_ITEMS: [&str; 10] = [
-    "MESSAGES",
-    "UIDNEXT",
-    "UIDVALIDITY",
-    "UNSEEN",
-    "DELETED",
-    "SIZE",
-    "RECENT",
-    "APPENDLIMIT",
-    "HIGHESTMODSEQ",
-    "DELETED-STORAGE",
-];
-
-fn status_items(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
-    parser.list(false, |p| {
-        let name = p.atom()?.to_ascii_uppercase();
-        if STATUS_ITEMS.contains(&name.as_str()) {
-            Ok(Value::Str(name))
-        } else {
-            error(format!("unknown item {name}"))
-        }
-    })
-}
-
-/// `[mailbox, list of items]`
-fn status(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
-    let mailbox = parser.mailbox()?;
-    parser.space()?;
-    Ok(vec![mailbox, Value::List(status_items(parser)?)])
-}
-
-/// `[extended, selection options, reference, patterns, list of (return option, STATUS items)]` (RFC 5258, RFC 5819)
-fn list(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
-    let mut extended = false;
-    let mut selection = Vec::new();
-    if parser.peek() == Some(b'(') {
-        extended = true;
-        selection = parser.list(true, |p| {
-            let name = p.atom()?.to_ascii_uppercase();
-            let known =
-                ["SUBSCRIBED", "RECURSIVEMATCH", "REMOTE", "SPECIAL-USE"].contains(&name.as_str());
-            if known {
-                Ok(name)
-            } else {
-                error(format!("unknown selection option {name}"))
-            }
-        })?;
-        parser.space()?;
-        let base = selection
-            .iter()
-            .any(|n| n == "SUBSCRIBED" || n == "SPECIAL-USE");
-        if selection.iter().any(|n| n == "RECURSIVEMATCH") && !base {
-            return error("RECURSIVEMATCH needs another selection option");
-        }
-    }
-    let reference = parser.mailbox()?;
-    parser.space()?;
-    let patterns = if parser.peek() == Some(b'(') {
-        extended = true;
-        parser.list(false, Parser::list_mailbox)?
-    } else {
-        vec![parser.list_mailbox()?]
-    };
-    let mut returns = Vec::new();
-    if parser.take(b' ') {
-        extended = true;
-        if !parser.keyword("RETURN") {
-            return error("expected RETURN");
-        }
-        parser.space()?;
-        returns = parser.list(true, return_option)?;
-    }
-    let selection = selection.into_iter().map(Value::Str).collect();
-    Ok(vec![
-        Value::Bool(extended),
-        Value::List(selection),
-        reference,
-        Value::List(patterns),
-        Value::List(returns),
-    ])
-}
-
-fn return_option(parser: &mut Parser<'_>) -> Parse<Value> {
-    let name = parser.atom()?.to_ascii_uppercase();
-    let mut items = Vec::new();
-    match name.as_str() {
-        "SUBSCRIBED" | "CHILDREN" | "SPECIAL-USE" => {}
-        "STATUS" => {
-            parser.space()?;
-            items = status_items(parser)?;
-        }
-        _ => return error(format!("unknown return option {name}")),
-    }
-    Ok(Value::Tuple(vec![Value::Str(name), Value::List(items)]))
 }
 
 /// `[set, UNCHANGEDSINCE or Nil, "+", "-" or "=", silent, flags]` (RFC 7162 §3.1.3)
@@ -320,8 +185,33 @@ mod tests {
             ("a login x \"y z\"", r#"LOGIN [Str("x"), Str("y z")]"#),
             (
                 "a select inbox (condstore)",
-                r#"SELECT [Str("inbox"), List([Str("CONDSTORE")])]"#,
+                r#"SELECT [Str("inbox"), Bool(true), Nil]"#,
             ),
+            (
+                "a select x (qresync (1 5 1:3 (1,2 4,3)) condstore)",
+                r#"SELECT [Str("x"), Bool(true), Tuple([Num(1), Num(5), Set(SequenceSet { ranges: [(Number(1), Number(3))], saved: false }), List([Num(1), Num(2)]), List([Num(4), Num(3)])])]"#,
+            ),
+            (
+                "a getmetadata (depth 1 maxsize 5) \"\" /private/x",
+                r#"GETMETADATA [Str(""), List([Str("/private/x")]), Num(5), Num(1)]"#,
+            ),
+            (
+                "a setmetadata x (/private/x nil /shared/y \"v\")",
+                r#"SETMETADATA [Str("x"), List([Tuple([Str("/private/x"), Nil, Bool(true)]), Tuple([Str("/shared/y"), Bytes([118]), Bool(true)])])]"#,
+            ),
+            (
+                "a uid sort (reverse date subject) utf-8 all",
+                r#"UID SORT [Nil, List([Tuple([Bool(true), Str("DATE")]), Tuple([Bool(false), Str("SUBJECT")])]), Tuple([Str("ALL")])]"#,
+            ),
+            (
+                "a thread references us-ascii all",
+                r#"THREAD [Str("REFERENCES"), Tuple([Str("ALL")])]"#,
+            ),
+            (
+                "a search return (partial -1:-5 count) all",
+                r#"SEARCH [List([Tuple([Str("PARTIAL"), Num(-1), Num(-5)]), Str("COUNT")]), Tuple([Str("ALL")])]"#,
+            ),
+            ("a compress deflate", r#"COMPRESS [Str("DEFLATE")]"#),
             (
                 "a create x (use (\\Sent))",
                 r#"CREATE [Str("x"), List([Str("\\sent")])]"#,
@@ -343,6 +233,12 @@ mod tests {
             "a list (recursivematch remote) \"\" *",
             "a status x ()",
             "a select x ()",
+            "a select x (condstore condstore)",
+            "a select x (qresync (0 1))",
+            "a select x (qresync (1 1 1:*))",
+            "a fetch 1 flags (vanished)",
+            "a search return (all partial 1:2) all",
+            "a sort () utf-8 all",
         ] {
             assert!(shown(bad).starts_with("error false"), "{bad}");
         }

@@ -21,6 +21,8 @@ pub struct Row {
     pub size: u64,
     /// INTERNALDATE, milliseconds since 1970.
     pub received_ms: i64,
+    /// Zone of INTERNALDATE, minutes east of UTC.
+    pub zone: i16,
     /// SAVEDATE, milliseconds since 1970; 0 when unknown.
     pub save_ms: i64,
     /// The store's id.
@@ -34,11 +36,19 @@ struct Packed {
     /// Index into `keyword_sets`.
     keywords: u32,
     live: bool,
+    zone: i16,
     modseq: u64,
     size: u64,
     received_ms: i64,
     save_ms: i64,
     message_id: u64,
+}
+
+impl Packed {
+    /// INTERNALDATE as if its zone were UTC: for comparing calendar dates (RFC 9051 §6.4.4).
+    fn local_ms(&self) -> i64 {
+        self.received_ms + i64::from(self.zone) * 60_000
+    }
 }
 
 /// Items that are answered from the index.
@@ -67,10 +77,16 @@ pub enum SearchKey {
     Flag(u32),
     /// Has the keyword (lower case).
     Keyword(String),
-    /// INTERNALDATE in `from..to`, milliseconds.
+    /// INTERNALDATE in its own zone in `from..to`, milliseconds.
     Received(i64, i64),
-    /// SAVEDATE in `from..to`.
+    /// INTERNALDATE in `from..to`, whatever its zone.
+    Instant(i64, i64),
+    /// SAVEDATE in `from..to`; INTERNALDATE where there is none (RFC 8514 §4.3).
     Saved(i64, i64),
+    /// SAVEDATE is known.
+    HasSaveDate,
+    /// What only the message itself can tell: the caller's key of this number.
+    Cold(usize),
     /// Larger than this.
     Larger(u64),
     /// Smaller than this.
@@ -127,6 +143,7 @@ impl MailboxIndex {
                 flags: row.flags,
                 keywords: self.keyword_id(&row.keywords),
                 live: true,
+                zone: row.zone,
                 modseq: row.modseq,
                 size: row.size,
                 received_ms: row.received_ms,
@@ -178,6 +195,7 @@ impl MailboxIndex {
             modseq: row.modseq,
             size: row.size,
             received_ms: row.received_ms,
+            zone: row.zone,
             save_ms: row.save_ms,
             message_id: row.message_id,
         })
@@ -254,12 +272,13 @@ impl MailboxIndex {
             }
             HotItem::ModSeq => {
                 out.extend_from_slice(b"MODSEQ (");
-                render::number(out, row.modseq);
+                // 0 in old databases; clients may not see it (RFC 7162 §3.1).
+                render::number(out, row.modseq.max(1));
                 out.push(b')');
             }
             HotItem::InternalDate => {
                 out.extend_from_slice(b"INTERNALDATE ");
-                render::date_time(out, row.received_ms);
+                render::date_time(out, row.received_ms, row.zone);
             }
             HotItem::Size => {
                 out.extend_from_slice(b"RFC822.SIZE ");
@@ -268,29 +287,64 @@ impl MailboxIndex {
             HotItem::SaveDate if row.save_ms == 0 => out.extend_from_slice(b"SAVEDATE NIL"),
             HotItem::SaveDate => {
                 out.extend_from_slice(b"SAVEDATE ");
-                render::date_time(out, row.save_ms);
+                render::date_time(out, row.save_ms, 0);
             }
         }
     }
 
-    /// UIDs of the view that match, ascending. `saved` stands for `$`.
+    /// UIDs of the view that match, and those that a [`SearchKey::Cold`] must decide; ascending. Messages that were
+    /// removed are not found.
     #[must_use]
-    pub fn search(&self, view: &SessionView, key: &SearchKey) -> Vec<u32> {
+    pub fn search(&self, view: &SessionView, key: &SearchKey) -> (Vec<u32>, Vec<u32>) {
         let plan = Plan::new(self, view, key);
-        let mut out = Vec::new();
+        let (mut found, mut open) = (Vec::new(), Vec::new());
         let mut row_at = 0;
         for (at, &uid) in view.uids().iter().enumerate() {
             row_at = advance(&self.rows, row_at, uid, |r| r.uid);
-            let Some(row) = self.rows.get(row_at).filter(|r| r.uid == uid) else {
+            let Some(row) = self.rows.get(row_at).filter(|r| r.uid == uid && r.live) else {
                 continue;
             };
-            if plan.matches(row, at as u32 + 1) {
-                out.push(uid);
+            match plan.decide(row, at as u32 + 1) {
+                Some(true) => found.push(uid),
+                Some(false) => {}
+                None => open.push(uid),
             }
         }
-        out
+        (found, open)
+    }
+
+    /// A key made ready for [`MailboxIndex::test`].
+    #[must_use]
+    pub fn plan(&self, view: &SessionView, key: &SearchKey) -> SearchPlan {
+        SearchPlan(Plan::new(self, view, key))
+    }
+
+    /// Whether a message matches; `cold` decides the keys that need the message.
+    pub fn test(
+        &self,
+        view: &SessionView,
+        plan: &SearchPlan,
+        uid: u32,
+        cold: &mut impl FnMut(usize) -> bool,
+    ) -> bool {
+        let Some(row) = self.find(uid).ok().and_then(|at| self.rows.get(at)) else {
+            return false;
+        };
+        plan.0.finish(row, view.seq(uid).unwrap_or(0), cold)
+    }
+
+    /// The highest modification sequence of `uids`.
+    #[must_use]
+    pub fn max_modseq(&self, uids: &[u32]) -> u64 {
+        uids.iter()
+            .filter_map(|&uid| Some(self.rows[self.find(uid).ok()?].modseq))
+            .max()
+            .unwrap_or(0)
     }
 }
+
+/// A search key resolved against a view and an index.
+pub struct SearchPlan(Plan);
 
 /// First index from `from` on whose key is not below `key`: a step or two, else a binary search.
 fn advance<T>(items: &[T], from: usize, key: u32, key_of: impl Fn(&T) -> u32) -> usize {
@@ -309,7 +363,10 @@ enum Plan {
     Flag(u32),
     Keyword(Vec<bool>),
     Received(i64, i64),
+    Instant(i64, i64),
     Saved(i64, i64),
+    HasSaveDate,
+    Cold(usize),
     Larger(u64),
     Smaller(u64),
     ModSeq(u64),
@@ -332,7 +389,10 @@ impl Plan {
                 Self::Keyword(index.keyword_sets.iter().map(has).collect())
             }
             SearchKey::Received(from, to) => Self::Received(*from, *to),
+            SearchKey::Instant(from, to) => Self::Instant(*from, *to),
             SearchKey::Saved(from, to) => Self::Saved(*from, *to),
+            SearchKey::HasSaveDate => Self::HasSaveDate,
+            SearchKey::Cold(number) => Self::Cold(*number),
             SearchKey::Larger(size) => Self::Larger(*size),
             SearchKey::Smaller(size) => Self::Smaller(*size),
             SearchKey::ModSeq(modseq) => Self::ModSeq(*modseq),
@@ -345,22 +405,54 @@ impl Plan {
         }
     }
 
-    fn matches(&self, row: &Packed, seq: u32) -> bool {
-        match self {
+    /// None when a cold key must decide.
+    fn decide(&self, row: &Packed, seq: u32) -> Option<bool> {
+        Some(match self {
             Self::Const(value) => *value,
             Self::Flag(bits) => row.flags & bits != 0,
             Self::Keyword(sets) => sets.get(row.keywords as usize).copied().unwrap_or(false),
-            Self::Received(from, to) => (*from..*to).contains(&row.received_ms),
-            Self::Saved(from, to) => row.save_ms != 0 && (*from..*to).contains(&row.save_ms),
+            Self::Received(from, to) => (*from..*to).contains(&row.local_ms()),
+            Self::Instant(from, to) => (*from..*to).contains(&row.received_ms),
+            Self::Saved(from, to) if row.save_ms == 0 => (*from..*to).contains(&row.local_ms()),
+            Self::Saved(from, to) => (*from..*to).contains(&row.save_ms),
+            Self::HasSaveDate => row.save_ms != 0,
+            Self::Cold(_) => return None,
             Self::Larger(size) => row.size > *size,
             Self::Smaller(size) => row.size < *size,
             Self::ModSeq(modseq) => row.modseq >= *modseq,
             Self::Uid(ranges) => inside(ranges, row.uid),
             Self::Seq(ranges) => inside(ranges, seq),
             Self::In(uids) => uids.binary_search(&row.uid).is_ok(),
-            Self::And(keys) => keys.iter().all(|k| k.matches(row, seq)),
-            Self::Or(a, b) => a.matches(row, seq) || b.matches(row, seq),
-            Self::Not(key) => !key.matches(row, seq),
+            Self::And(keys) => {
+                let mut all = Some(true);
+                for key in keys {
+                    match key.decide(row, seq) {
+                        Some(true) => {}
+                        Some(false) => return Some(false),
+                        None => all = None,
+                    }
+                }
+                return all;
+            }
+            Self::Or(a, b) => match (a.decide(row, seq), b.decide(row, seq)) {
+                (Some(true), _) | (_, Some(true)) => true,
+                (Some(false), Some(false)) => false,
+                _ => return None,
+            },
+            Self::Not(key) => !key.decide(row, seq)?,
+        })
+    }
+
+    fn finish(&self, row: &Packed, seq: u32, cold: &mut impl FnMut(usize) -> bool) -> bool {
+        if let Some(decided) = self.decide(row, seq) {
+            return decided;
+        }
+        match self {
+            Self::Cold(number) => cold(*number),
+            Self::And(keys) => keys.iter().all(|k| k.finish(row, seq, cold)),
+            Self::Or(a, b) => a.finish(row, seq, cold) || b.finish(row, seq, cold),
+            Self::Not(key) => !key.finish(row, seq, cold),
+            _ => false,
         }
     }
 }
@@ -383,6 +475,7 @@ mod tests {
             modseq: u64::from(uid) + 10,
             size: u64::from(uid) * 100,
             received_ms: 0,
+            zone: 0,
             save_ms: 0,
             message_id: u64::from(uid),
         }
@@ -421,18 +514,31 @@ mod tests {
         index.upsert((1..=20).map(|n| row(n * 2, n % 4, if n % 3 == 0 { "x y" } else { "" })));
         let view = SessionView::new(index.live_uids());
         let set = |text| SequenceSet::parse(text).unwrap();
-        assert_eq!(index.search(&view, &SearchKey::Seq(set("1,*"))), [2, 40]);
-        assert_eq!(index.search(&view, &SearchKey::Uid(set("39:*"))), [40]);
+        let found = |key: &SearchKey| index.search(&view, key).0;
+        assert_eq!(found(&SearchKey::Seq(set("1,*"))), [2, 40]);
+        assert_eq!(found(&SearchKey::Uid(set("39:*"))), [40]);
         let key = SearchKey::And(vec![
             SearchKey::Keyword("y".into()),
             SearchKey::Not(Box::new(SearchKey::Flag(1))),
         ]);
-        assert_eq!(index.search(&view, &key), [12, 24, 36]);
+        assert_eq!(found(&key), [12, 24, 36]);
         let key = SearchKey::Or(
             Box::new(SearchKey::In(vec![4, 5])),
             Box::new(SearchKey::Larger(3900)),
         );
-        assert_eq!(index.search(&view, &key), [4, 40]);
+        assert_eq!(found(&key), [4, 40]);
+        let key = SearchKey::And(vec![
+            SearchKey::Uid(set("1:8")),
+            SearchKey::Or(
+                Box::new(SearchKey::In(vec![2])),
+                Box::new(SearchKey::Cold(0)),
+            ),
+        ]);
+        assert_eq!(index.search(&view, &key), (vec![2], vec![4, 6, 8]));
+        let plan = index.plan(&view, &key);
+        assert!(index.test(&view, &plan, 4, &mut |number| number == 0));
+        assert!(!index.test(&view, &plan, 4, &mut |_| false));
+        assert!(!index.test(&view, &plan, 10, &mut |_| true));
     }
 
     proptest! {

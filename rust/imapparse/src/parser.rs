@@ -15,14 +15,20 @@ pub struct ParseError {
     pub unknown: bool,
 }
 
+impl ParseError {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self {
+            code: "",
+            text: text.into(),
+            unknown: false,
+        }
+    }
+}
+
 pub(crate) type Parse<T> = Result<T, ParseError>;
 
 pub(crate) fn error<T>(text: impl Into<String>) -> Parse<T> {
-    Err(ParseError {
-        code: "",
-        text: text.into(),
-        unknown: false,
-    })
+    Err(ParseError::new(text))
 }
 
 /// A number that `Parser::number` has read: below 2^63.
@@ -42,10 +48,14 @@ pub(crate) fn is_atom(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"(){%*\"\\]".contains(&byte)
 }
 
-/// Tag and command word of a line, for errors: the tag is `*` when there is none.
-pub(crate) fn tag_of(data: &[u8]) -> String {
+/// Tag and command word of a line, for errors: the tag is `*` when there is none, the word may be empty.
+pub(crate) fn tag_and_word(data: &[u8]) -> (String, String) {
     let mut parser = Parser::new(data, false);
-    parser.tag().unwrap_or_else(|_| "*".to_owned())
+    let Ok(tag) = parser.tag() else {
+        return ("*".to_owned(), String::new());
+    };
+    let word = parser.space().and_then(|()| parser.word());
+    (tag, word.unwrap_or_default())
 }
 
 impl<'a> Parser<'a> {
@@ -128,6 +138,17 @@ impl<'a> Parser<'a> {
             return error("missing tag");
         }
         Ok(tag)
+    }
+
+    /// The command word in upper case; `UID FETCH` and the like are one.
+    pub(crate) fn word(&mut self) -> Parse<String> {
+        let letters = |p: &mut Self| p.while_(|b| b.is_ascii_alphabetic()).to_ascii_uppercase();
+        let mut word = letters(self);
+        if word == "UID" {
+            self.space()?;
+            word = format!("UID {}", letters(self));
+        }
+        Ok(word)
     }
 
     pub(crate) fn atom(&mut self) -> Parse<&'a str> {
@@ -248,6 +269,23 @@ impl<'a> Parser<'a> {
         self.mailbox_name(text.as_bytes()).map(Value::Str)
     }
 
+    /// `nstring / literal8`, and whether it is a string: octets of a METADATA value (RFC 5464 §5).
+    pub(crate) fn value(&mut self) -> Parse<Option<(Vec<u8>, bool)>> {
+        if self.peek() == Some(b'~') {
+            self.at += 1;
+            return self.literal().map(|data| Some((data.to_vec(), false)));
+        }
+        if self.keyword("NIL") {
+            return Ok(None);
+        }
+        self.string_bytes().map(|data| Some((data, true)))
+    }
+
+    /// One of `words`, in any case; longer ones first where one begins another.
+    pub(crate) fn one_of(&mut self, words: &[&'static str]) -> Option<&'static str> {
+        words.iter().copied().find(|word| self.keyword(word))
+    }
+
     pub(crate) fn set(&mut self) -> Parse<SequenceSet> {
         let text = self.while_(|b| b.is_ascii_digit() || b"*:,$".contains(&b));
         SequenceSet::parse(text).map_or_else(|| error("not a sequence set"), Ok)
@@ -293,8 +331,8 @@ impl<'a> Parser<'a> {
         self.list(true, Self::flag).map(Value::List)
     }
 
-    /// `date-time`, quoted: milliseconds since 1970.
-    pub(crate) fn date_time(&mut self) -> Parse<i64> {
+    /// `date-time`, quoted: milliseconds since 1970, and the zone in minutes east of UTC.
+    pub(crate) fn date_time(&mut self) -> Parse<(i64, i64)> {
         let raw = self.quoted()?;
         parse_date_time(&String::from_utf8_lossy(&raw)).map_or_else(|| error("not a date-time"), Ok)
     }
@@ -329,8 +367,8 @@ fn parse_date(text: &str) -> Option<i64> {
     )
 }
 
-/// `_2-Jan-2006 15:04:05 +0100`: milliseconds since 1970.
-fn parse_date_time(text: &str) -> Option<i64> {
+/// `_2-Jan-2006 15:04:05 +0100`: milliseconds since 1970, and minutes east of UTC.
+fn parse_date_time(text: &str) -> Option<(i64, i64)> {
     let text = text.trim_start();
     let mut words = text.split(' ');
     let (date, time, zone) = (words.next()?, words.next()?, words.next()?);
@@ -356,9 +394,13 @@ fn parse_date_time(text: &str) -> Option<i64> {
     if zone.len() != 5 || !zone.is_ascii() {
         return None;
     }
-    let offset = sign * (two(&zone[1..3])? * 60 + two(&zone[3..5])?);
+    let (zone_hours, zone_minutes) = (two(&zone[1..3])?, two(&zone[3..5])?);
+    if zone_minutes > 59 {
+        return None;
+    }
+    let offset = sign * (zone_hours * 60 + zone_minutes);
     let seconds = parse_date(date)? * 86_400 + hour * 3600 + minute * 60 + second - offset * 60;
-    Some(seconds * 1000)
+    Some((seconds * 1000, offset))
 }
 
 /// Parse a complete command.
@@ -366,18 +408,7 @@ pub(crate) fn parse_command(data: &[u8], utf8: bool) -> Parse<Command> {
     let mut parser = Parser::new(data, utf8);
     let tag = parser.tag()?;
     parser.space()?;
-    let mut name = parser
-        .while_(|b| b.is_ascii_alphabetic())
-        .to_ascii_uppercase();
-    if name == "UID" {
-        parser.space()?;
-        name = format!(
-            "UID {}",
-            parser
-                .while_(|b| b.is_ascii_alphabetic())
-                .to_ascii_uppercase()
-        );
-    }
+    let name = parser.word()?;
     let args = crate::grammar::arguments(&mut parser, &name)?;
     parser.end()?;
     Ok(Command { tag, name, args })
@@ -389,10 +420,10 @@ mod tests {
 
     #[test]
     fn date_times() {
-        assert_eq!(parse_date_time(" 1-Jan-1970 01:00:00 +0100"), Some(0));
+        assert_eq!(parse_date_time(" 1-Jan-1970 01:00:00 +0100"), Some((0, 60)));
         assert_eq!(
             parse_date_time("29-Feb-2024 12:34:56 +0000"),
-            Some(1_709_210_096_000)
+            Some((1_709_210_096_000, 0))
         );
         for bad in [
             "32-Jan-1970 01:00:00 +0000",

@@ -1,7 +1,8 @@
 //! Cutting the stream into commands and literals, with every limit, before any grammar runs.
 
 use crate::command::{Command, Value};
-use crate::parser::{is_atom, parse_command, tag_of, ParseError, Parser};
+use crate::parser::{error, parse_command, tag_and_word, Parse, ParseError, Parser};
+use crate::set::SequenceSet;
 
 /// Bounds for what a client can make the server hold.
 #[derive(Debug, Clone, Copy)]
@@ -27,17 +28,21 @@ impl Default for Limits {
     }
 }
 
-/// The start of a message in APPEND: what stands before its literal.
+/// The start of a message in APPEND or REPLACE: what stands before its literal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppendStart {
     /// Tag of the command.
     pub tag: String,
+    /// `APPEND`, `REPLACE` or `UID REPLACE`.
+    pub name: &'static str,
+    /// The message that is replaced (RFC 8508).
+    pub replaced: Option<SequenceSet>,
     /// Mailbox.
     pub mailbox: String,
     /// Flags as in STORE.
     pub flags: Vec<Value>,
-    /// INTERNALDATE in milliseconds since 1970.
-    pub date_ms: Option<i64>,
+    /// INTERNALDATE in milliseconds since 1970, and its zone in minutes east of UTC.
+    pub date: Option<(i64, i64)>,
     /// Octets of the literal.
     pub size: u64,
     /// The client waits for a continuation.
@@ -57,6 +62,8 @@ pub enum Event {
     Error {
         /// Tag, `*` when there is none.
         tag: String,
+        /// Command word, may be empty.
+        word: String,
         /// What is wrong.
         error: ParseError,
         /// The end of the command cannot be known.
@@ -97,7 +104,7 @@ pub struct CommandReader {
     literals: usize,
     literals_total: u64,
     state: State,
-    append: Option<(String, String)>,
+    append: Option<Target>,
     want_line: bool,
     utf8: bool,
 }
@@ -224,16 +231,8 @@ impl CommandReader {
         let length = found.map_or(waiting.len(), |at| at + 1);
         if length > self.limits.line {
             self.state = State::Dead;
-            let error = ParseError {
-                code: "",
-                text: "line too long".into(),
-                unknown: false,
-            };
-            return Err(Event::Error {
-                tag: "*".into(),
-                error,
-                fatal: true,
-            });
+            let error = ParseError::new("line too long");
+            return Err(failed(b"", error, true));
         }
         if found.is_none() {
             self.scanned = length;
@@ -257,11 +256,7 @@ impl CommandReader {
             let data = self.reset();
             return Some(match parse_command(&data, self.utf8) {
                 Ok(command) => Event::Command(command),
-                Err(error) => Event::Error {
-                    tag: tag_of(&data),
-                    error,
-                    fatal: false,
-                },
+                Err(error) => failed(&data, error, false),
             });
         };
         if let Some(head) = append_head(&self.command, self.utf8) {
@@ -286,25 +281,18 @@ impl CommandReader {
                 text: "literal too big".into(),
                 unknown: false,
             };
-            return Some(Event::Error {
-                tag: tag_of(&data),
-                error,
-                fatal: !marker.sync,
-            });
+            return Some(failed(&data, error, !marker.sync));
         }
         self.command.extend_from_slice(b"\r\n");
         self.state = State::Literal(marker.size);
         marker.sync.then_some(Event::Continue)
     }
 
-    fn start_message(&mut self, head: Result<Head, ParseError>, marker: &Marker) -> Event {
+    fn start_message(&mut self, head: Parse<Head>, marker: &Marker) -> Event {
         let data = std::mem::take(&mut self.command);
         match head {
-            Ok(head) => {
-                self.append = Some((head.tag.clone(), head.mailbox.clone()));
-                self.message(head, marker)
-            }
-            Err(error) => self.bad_append(tag_of(&data), error, marker.sync),
+            Ok(head) => self.message(head, marker),
+            Err(error) => self.bad_append(&data, error, marker.sync),
         }
     }
 
@@ -316,65 +304,68 @@ impl CommandReader {
         if marker.size == 0 {
             self.state = State::AfterMessage { closing: head.utf8 };
         }
+        self.append = Some(head.target.clone());
         Event::Append(AppendStart {
-            tag: head.tag,
-            mailbox: head.mailbox,
+            tag: head.target.tag,
+            name: head.target.name,
+            replaced: head.target.replaced,
+            mailbox: head.target.mailbox,
             flags: head.flags,
-            date_ms: head.date_ms,
+            date: head.date,
             size: marker.size,
             sync: marker.sync,
         })
     }
 
-    fn bad_append(&mut self, tag: String, error: ParseError, sync: bool) -> Event {
+    fn bad_append(&mut self, data: &[u8], error: ParseError, sync: bool) -> Event {
         self.reset();
         if !sync {
             // The octets of the literal are on their way and would be read as commands.
             self.state = State::Dead;
         }
-        Event::Error {
-            tag,
-            error,
-            fatal: !sync,
-        }
+        failed(data, error, !sync)
     }
 
     fn after_message(&mut self, closing: bool, line: &[u8]) -> Option<Event> {
         self.command.clear();
-        let (tag, mailbox) = self.append.clone().unwrap_or_default();
-        let failed = |text: &str| ParseError {
-            code: "",
-            text: text.into(),
-            unknown: false,
-        };
+        let target = self.append.clone()?;
+        let start = format!("{} {}", target.tag, target.name).into_bytes();
         let rest = if closing {
             line.strip_prefix(b")")
         } else {
             Some(line)
         };
-        let Some(rest) = rest else {
-            let sync = marker(line).is_none_or(|m| m.sync);
-            return Some(self.bad_append(tag, failed("expected ) after message"), sync));
-        };
-        if rest.is_empty() {
+        if rest.is_some_and(<[u8]>::is_empty) {
             self.reset();
             return Some(Event::Command(Command {
-                tag,
-                name: "APPEND".into(),
+                tag: target.tag,
+                name: target.name.into(),
                 args: Vec::new(),
             }));
         }
-        let Some(marker) = marker(rest) else {
-            return Some(self.bad_append(tag, failed("expected a message literal"), true));
-        };
-        let mut parser = Parser::new(rest, self.utf8);
-        let head = parser
-            .space()
-            .and_then(|()| append_message(&mut parser, tag.clone(), mailbox));
-        Some(match head {
-            Ok(head) => self.message(head, &marker),
-            Err(error) => self.bad_append(tag, error, marker.sync),
+        let found = marker(line);
+        let sync = found.as_ref().is_none_or(|m| m.sync);
+        Some(match (self.next_message(rest, target), found) {
+            (Ok(head), Some(marker)) => self.message(head, &marker),
+            (Ok(_), None) => {
+                let missing = ParseError::new("expected a message literal");
+                self.bad_append(&start, missing, sync)
+            }
+            (Err(error), _) => self.bad_append(&start, error, sync),
         })
+    }
+
+    /// What stands between two messages of MULTIAPPEND (RFC 3502).
+    fn next_message(&self, rest: Option<&[u8]>, target: Target) -> Parse<Head> {
+        let Some(rest) = rest else {
+            return error("expected ) after message");
+        };
+        if target.name != "APPEND" {
+            return error("leftover data after message");
+        }
+        let mut parser = Parser::new(rest, self.utf8);
+        parser.space()?;
+        append_message(&mut parser, target)
     }
 
     /// The command is over; returns its bytes.
@@ -411,48 +402,83 @@ fn marker(line: &[u8]) -> Option<Marker> {
     Some(Marker { size, sync })
 }
 
-struct Head {
+/// Where the messages of a command go.
+#[derive(Debug, Clone)]
+struct Target {
     tag: String,
+    name: &'static str,
+    replaced: Option<SequenceSet>,
     mailbox: String,
+}
+
+struct Head {
+    target: Target,
     flags: Vec<Value>,
-    date_ms: Option<i64>,
+    date: Option<(i64, i64)>,
     /// `UTF8 (` stands before the literal.
     utf8: bool,
 }
 
-/// The head of an APPEND up to its message literal; None when this is another command, or the literal is its mailbox.
-fn append_head(data: &[u8], utf8: bool) -> Option<Result<Head, ParseError>> {
+fn failed(data: &[u8], error: ParseError, fatal: bool) -> Event {
+    let (tag, word) = tag_and_word(data);
+    Event::Error {
+        tag,
+        word,
+        error,
+        fatal,
+    }
+}
+
+/// The head of an APPEND or REPLACE up to its message literal; None when this is another command, or the literal is the
+/// mailbox.
+fn append_head(data: &[u8], utf8: bool) -> Option<Parse<Head>> {
     let mut parser = Parser::new(data, utf8);
     let tag = parser.tag().ok()?;
     parser.space().ok()?;
-    if !parser.keyword("APPEND") {
-        return None;
-    }
+    let word = parser.word().ok()?;
+    let name = ["APPEND", "REPLACE", "UID REPLACE"]
+        .into_iter()
+        .find(|name| *name == word)?;
     parser.space().ok()?;
+    let mut replaced = None;
+    if name != "APPEND" {
+        match parser.set().and_then(|set| parser.space().map(|()| set)) {
+            Ok(set) => replaced = Some(set),
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    let at = parser.at;
     if parser.peek() == Some(b'{') && parser.literal().is_err() {
         return None;
     }
-    parser = Parser::new(data, utf8);
-    let head = parser
-        .tag()
-        .and_then(|_| parser.space())
-        .map(|()| parser.while_(is_atom))
-        .and_then(|_| parser.space())
-        .and_then(|()| parser.mailbox())
-        .and_then(|mailbox| parser.space().map(|()| mailbox))
-        .and_then(|mailbox| match mailbox {
-            Value::Str(name) => append_message(&mut parser, tag, name),
-            _ => crate::parser::error("expected a mailbox"),
-        });
-    Some(head)
+    parser.at = at;
+    Some(head(&mut parser, tag, name, replaced))
+}
+
+fn head(
+    parser: &mut Parser<'_>,
+    tag: String,
+    name: &'static str,
+    replaced: Option<SequenceSet>,
+) -> Parse<Head> {
+    if replaced.as_ref().is_some_and(|set| !set.is_single()) {
+        return error("expected one message number");
+    }
+    let Value::Str(mailbox) = parser.mailbox()? else {
+        return error("expected a mailbox");
+    };
+    parser.space()?;
+    let target = Target {
+        tag,
+        name,
+        replaced,
+        mailbox,
+    };
+    append_message(parser, target)
 }
 
 /// `[flag-list SP] [date-time SP] ( literal / literal8 / "UTF8" SP "(" literal8 ")" )`, up to the literal.
-fn append_message(
-    parser: &mut Parser<'_>,
-    tag: String,
-    mailbox: String,
-) -> Result<Head, ParseError> {
+fn append_message(parser: &mut Parser<'_>, target: Target) -> Parse<Head> {
     let mut flags = Vec::new();
     if parser.peek() == Some(b'(') {
         if let Value::List(list) = parser.flag_list()? {
@@ -460,9 +486,9 @@ fn append_message(
         }
         parser.space()?;
     }
-    let mut date_ms = None;
+    let mut date = None;
     if parser.peek() == Some(b'"') {
-        date_ms = Some(parser.date_time()?);
+        date = Some(parser.date_time()?);
         parser.space()?;
     }
     let utf8 = parser.keyword("UTF8");
@@ -470,19 +496,18 @@ fn append_message(
         parser.space()?;
         parser.expect(b'(')?;
         if parser.peek() != Some(b'~') {
-            return crate::parser::error("UTF8 wants a literal8");
+            return error("UTF8 wants a literal8");
         }
     }
     parser.take(b'~');
     let rest = parser.rest();
     if rest.first() != Some(&b'{') || memchr::memchr(b'}', rest) != Some(rest.len() - 1) {
-        return crate::parser::error("expected a message literal");
+        return error("expected a message literal");
     }
     Ok(Head {
-        tag,
-        mailbox,
+        target,
         flags,
-        date_ms,
+        date,
         utf8,
     })
 }
@@ -513,10 +538,16 @@ mod tests {
                 out.push(match event {
                     Event::Command(c) => format!("{} {} {:?}", c.tag, c.name, c.args),
                     Event::Append(a) => format!(
-                        "append {} {:?} {:?} {}",
-                        a.mailbox, a.flags, a.date_ms, a.size
+                        "{} {} {:?} {:?} {}",
+                        a.name.to_lowercase(),
+                        a.mailbox,
+                        a.flags,
+                        a.date,
+                        a.size
                     ),
-                    Event::Error { tag, error, fatal } => {
+                    Event::Error {
+                        tag, error, fatal, ..
+                    } => {
                         format!("error {tag} {} {} {fatal}", error.code, error.text)
                     }
                     Event::Continue => "continue".into(),
@@ -569,6 +600,25 @@ mod tests {
             (
                 "a LOGIN {999999+}\r\nb NOOP\r\n",
                 &["error a TOOBIG literal too big true"],
+            ),
+            (
+                "a UID REPLACE 4 x {1+}\r\na\r\nb REPLACE 1:2 x {1}\r\nc NOOP\r\n",
+                &[
+                    "uid replace x [] None 1",
+                    "message \"a\"",
+                    "a UID REPLACE []",
+                    "error b  expected one message number false",
+                    "c NOOP []",
+                ],
+            ),
+            (
+                "a REPLACE * x {1+}\r\na {1}\r\nb NOOP\r\n",
+                &[
+                    "replace x [] None 1",
+                    "message \"a\"",
+                    "error a  leftover data after message false",
+                    "b NOOP []",
+                ],
             ),
             (
                 "a APPEND x (bad\\) {3}\r\n",

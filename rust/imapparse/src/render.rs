@@ -64,14 +64,18 @@ pub fn mailbox(out: &mut Vec<u8>, name: &str, utf8: bool) {
     }
 }
 
-/// `"_2-Jan-2006 15:04:05 +0000"` of milliseconds since 1970, in UTC.
-pub fn date_time(out: &mut Vec<u8>, ms: i64) {
-    let seconds = ms.div_euclid(1000);
+/// `"_2-Jan-2006 15:04:05 +0100"` of milliseconds since 1970, in a zone of `zone` minutes east of UTC.
+pub fn date_time(out: &mut Vec<u8>, ms: i64, zone: i16) {
+    let seconds = ms.div_euclid(1000) + i64::from(zone) * 60;
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let name = MONTHS.get(month as usize - 1).unwrap_or(&"Jan");
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    let text = format!("\"{day:2}-{name}-{year:04} {hour:02}:{minute:02}:{second:02} +0000\"");
+    let sign = if zone < 0 { '-' } else { '+' };
+    let (east, minutes) = (zone.unsigned_abs() / 60, zone.unsigned_abs() % 60);
+    let text = format!(
+        "\"{day:2}-{name}-{year:04} {hour:02}:{minute:02}:{second:02} {sign}{east:02}{minutes:02}\""
+    );
     out.extend_from_slice(text.as_bytes());
 }
 
@@ -94,7 +98,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 /// Day number since 1970 of a date; None for what is no date.
-pub(crate) fn day_number(year: i64, month: i64, day: i64) -> Option<i64> {
+pub fn day_number(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
@@ -109,7 +113,7 @@ pub(crate) fn day_number(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// Month number of its English abbreviation in any case.
-pub(crate) fn month_number(name: &str) -> Option<i64> {
+pub fn month_number(name: &str) -> Option<i64> {
     MONTHS
         .iter()
         .position(|m| m.eq_ignore_ascii_case(name))
@@ -153,6 +157,38 @@ pub fn number(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
+/// `* VANISHED 1:3,7` lines (RFC 7162 §3.2.10) for ascending UIDs, each line of bounded length; nothing without UIDs.
+pub fn vanished(out: &mut Vec<u8>, uids: &[u32], earlier: bool) {
+    const LONGEST_SET: usize = 4096 - 32;
+    let start: &[u8] = if earlier {
+        b"* VANISHED (EARLIER) "
+    } else {
+        b"* VANISHED "
+    };
+    let set = crate::set::format_set(uids);
+    let mut rest = set.as_str();
+    while !rest.is_empty() {
+        let cut = if rest.len() <= LONGEST_SET {
+            rest.len()
+        } else {
+            rest[..LONGEST_SET].rfind(',').unwrap_or(LONGEST_SET)
+        };
+        out.extend_from_slice(start);
+        out.extend_from_slice(&rest.as_bytes()[..cut]);
+        out.extend_from_slice(b"\r\n");
+        rest = rest[cut..].trim_start_matches(',');
+    }
+}
+
+/// `* 3 EXPUNGE` lines.
+pub fn expunged(out: &mut Vec<u8>, seqs: &[u32]) {
+    for &seq in seqs {
+        out.extend_from_slice(b"* ");
+        number(out, u64::from(seq));
+        out.extend_from_slice(b" EXPUNGE\r\n");
+    }
+}
+
 /// Start of a FETCH response: `* 5 FETCH (UID 7`, or with UIDONLY (RFC 9586) `* 7 UIDFETCH (`.
 pub fn fetch_start(out: &mut Vec<u8>, seq: u32, uid: u32, uid_only: bool) {
     out.extend_from_slice(b"* ");
@@ -191,14 +227,21 @@ mod tests {
 
     #[test]
     fn dates() {
-        assert_eq!(shown(|o| date_time(o, 0)), "\" 1-Jan-1970 00:00:00 +0000\"");
         assert_eq!(
-            shown(|o| date_time(o, 1_709_210_096_789)),
+            shown(|o| date_time(o, 0, 0)),
+            "\" 1-Jan-1970 00:00:00 +0000\""
+        );
+        assert_eq!(
+            shown(|o| date_time(o, 1_709_210_096_789, 0)),
             "\"29-Feb-2024 12:34:56 +0000\""
         );
         assert_eq!(
-            shown(|o| date_time(o, -1)),
+            shown(|o| date_time(o, -1, 0)),
             "\"31-Dec-1969 23:59:59 +0000\""
+        );
+        assert_eq!(
+            shown(|o| date_time(o, 0, -210)),
+            "\"31-Dec-1969 20:30:00 -0330\""
         );
         assert_eq!(day_number(2024, 2, 29), Some(19_782));
         assert_eq!(day_number(2023, 2, 29), None);
@@ -206,6 +249,25 @@ mod tests {
             let (y, m, d) = civil(day);
             assert_eq!(day_number(y, m, d), Some(day));
         }
+    }
+
+    #[test]
+    fn removals() {
+        assert_eq!(
+            shown(|o| expunged(o, &[3, 3])),
+            "* 3 EXPUNGE\r\n* 3 EXPUNGE\r\n"
+        );
+        assert_eq!(
+            shown(|o| vanished(o, &[3, 4, 9], false)),
+            "* VANISHED 3:4,9\r\n"
+        );
+        let odd: Vec<u32> = (1..5000).map(|n| n * 2).collect();
+        let text = shown(|o| vanished(o, &odd, true));
+        assert!(text
+            .lines()
+            .all(|l| l.len() < 4096 && l.starts_with("* VANISHED (EARLIER) ")));
+        let all: Vec<&str> = text.lines().flat_map(|l| l[21..].split(',')).collect();
+        assert_eq!(all.len(), odd.len());
     }
 
     #[test]

@@ -1,45 +1,74 @@
 //! Search keys (RFC 9051 §6.4.4, RFC 5032, RFC 7162 §3.1.5, RFC 8514).
 
 use crate::command::Value;
-use crate::parser::{error, signed, Parse, ParseError, Parser};
+use crate::parser::{error, signed, Parse, Parser};
 
 const DAY_MS: i64 = 86_400_000;
 const DEEPEST: usize = 50;
 const MOST_KEYS: usize = 2000;
 
-/// `[return options or Nil, key]`, charset checked.
+/// `[return options or Nil, key]`, charset checked. Options are names, and `(PARTIAL, from, to)` (RFC 9394).
 ///
 /// A key is a tuple that starts with its kind: `ALL`, `FLAG bits`, `KEYWORD word`, `RECEIVED from to` and `SAVED from to`
-/// in milliseconds, `SENT from to` in days since 1970, `OLDER s`, `YOUNGER s`, `LARGER n`, `SMALLER n`, `MODSEQ n`,
-/// `UID set`, `SEQ set`, `HEADER name text`, `BODY text`, `TEXT text`, `AND list`, `OR a b`, `NOT a`.
+/// in milliseconds of the message's own zone, `SENT from to` in days since 1970, `OLDER s`, `YOUNGER s`, `LARGER n`,
+/// `SMALLER n`, `MODSEQ n`, `UID set`, `SEQ set`, `HEADER name text`, `BODY text`, `TEXT text`, `EMAILID id`,
+/// `THREADID id`, `HASSAVEDATE`, `AND list`, `OR a b`, `NOT a`.
 pub(crate) fn arguments(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
-    let mut options = Value::Nil;
-    if parser.keyword("RETURN") {
-        parser.space()?;
-        options = Value::List(parser.list(true, |p| {
-            let name = p.atom()?.to_ascii_uppercase();
-            let known = ["MIN", "MAX", "ALL", "COUNT", "SAVE"].contains(&name.as_str());
-            if known {
-                Ok(Value::Str(name))
-            } else {
-                error(format!("unknown return option {name}"))
-            }
-        })?);
-        parser.space()?;
-    }
+    let options = return_options(parser)?;
     if parser.keyword("CHARSET") {
         parser.space()?;
-        let charset = parser.astring()?.to_ascii_uppercase();
-        if charset != "UTF-8" && charset != "US-ASCII" {
-            let text = "only US-ASCII and UTF-8 are supported".into();
-            return Err(ParseError {
-                code: "BADCHARSET (US-ASCII UTF-8)",
-                text,
-                unknown: false,
-            });
-        }
-        parser.space()?;
+        crate::sort::charset(parser)?;
     }
+    Ok(vec![options, keys(parser)?])
+}
+
+/// `RETURN (...)` with the space after it; Nil without.
+pub(crate) fn return_options(parser: &mut Parser<'_>) -> Parse<Value> {
+    if !parser.keyword("RETURN") {
+        return Ok(Value::Nil);
+    }
+    parser.space()?;
+    let options = parser.list(true, |p| {
+        match p.one_of(&["MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"]) {
+            Some("PARTIAL") => {
+                p.space()?;
+                partial_range(p)
+            }
+            Some(name) => Ok(Value::str(name)),
+            None => error("unknown return option"),
+        }
+    })?;
+    parser.space()?;
+    let partial = options.iter().any(|o| matches!(o, Value::Tuple(_)));
+    if partial && options.contains(&Value::str("ALL")) {
+        return error("PARTIAL and ALL exclude each other");
+    }
+    Ok(Value::List(options))
+}
+
+/// `partial-range` of RFC 9394 §4: both ends count from the start, or both, negative, from the end.
+pub(crate) fn partial_range(parser: &mut Parser<'_>) -> Parse<Value> {
+    let negative = parser.take(b'-');
+    let first = parser.number32()?;
+    parser.expect(b':')?;
+    if parser.take(b'-') != negative {
+        return error("both ends of a partial range have the same sign");
+    }
+    let second = parser.number32()?;
+    if first == 0 || second == 0 {
+        return error("a partial range starts at 1");
+    }
+    let sign = if negative { -1 } else { 1 };
+    let (low, high) = (i64::from(first.min(second)), i64::from(first.max(second)));
+    Ok(Value::Tuple(vec![
+        Value::str("PARTIAL"),
+        Value::Num(sign * low),
+        Value::Num(sign * high),
+    ]))
+}
+
+/// `search-key *(SP search-key)`
+pub(crate) fn keys(parser: &mut Parser<'_>) -> Parse<Value> {
     let mut keys = vec![key(parser)?];
     while parser.take(b' ') {
         keys.push(key(parser)?);
@@ -47,7 +76,7 @@ pub(crate) fn arguments(parser: &mut Parser<'_>) -> Parse<Vec<Value>> {
             return error("too many search keys");
         }
     }
-    Ok(vec![options, all_of(keys)])
+    Ok(all_of(keys))
 }
 
 fn all_of(mut keys: Vec<Value>) -> Value {
@@ -123,6 +152,8 @@ fn key_inner(parser: &mut Parser<'_>) -> Parse<Value> {
         "LARGER",
         "SMALLER",
         "MODSEQ",
+        "EMAILID",
+        "THREADID",
         "UID",
         "NOT",
         "OR",
@@ -141,6 +172,7 @@ fn key_inner(parser: &mut Parser<'_>) -> Parse<Value> {
             Ok(node("HEADER", vec![Value::Str(name), text(parser)?]))
         }
         "BODY" | "TEXT" => Ok(node(&word, vec![text(parser)?])),
+        "EMAILID" | "THREADID" => Ok(node(&word, vec![Value::str(parser.atom()?)])),
         "KEYWORD" => keyword(parser),
         "UNKEYWORD" => keyword(parser).map(not),
         "OLDER" | "YOUNGER" => seconds(parser, &word),
@@ -159,7 +191,8 @@ fn key_inner(parser: &mut Parser<'_>) -> Parse<Value> {
 
 fn plain(word: &str) -> Option<Value> {
     Some(match word {
-        "ALL" | "OLD" | "SAVEDATESUPPORTED" => node("ALL", Vec::new()),
+        "ALL" | "OLD" => node("ALL", Vec::new()),
+        "SAVEDATESUPPORTED" => node("HASSAVEDATE", Vec::new()),
         "NEW" | "RECENT" => not(node("ALL", Vec::new())),
         "SEEN" => flag(0),
         "ANSWERED" => flag(1),

@@ -58,6 +58,36 @@ impl SequenceSet {
         self.saved
     }
 
+    /// It is one number or `*`.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.ranges.len() == 1 && self.ranges.iter().all(|(a, b)| a == b)
+    }
+
+    /// The numbers in the order they are written, up to `limit` of them; None when there are more, or `*` or `$` is in it.
+    #[must_use]
+    pub fn written(&self, limit: usize) -> Option<Vec<u32>> {
+        let mut out = Vec::new();
+        if self.saved {
+            return None;
+        }
+        for range in &self.ranges {
+            let (Bound::Number(from), Bound::Number(to)) = range else {
+                return None;
+            };
+            let count = from.abs_diff(*to) as usize + 1;
+            if out.len() + count > limit {
+                return None;
+            }
+            if from <= to {
+                out.extend(*from..=*to);
+            } else {
+                out.extend((*to..=*from).rev());
+            }
+        }
+        Some(out)
+    }
+
     /// Ranges (low, high) with `*` as `max`, sorted and joined.
     #[must_use]
     pub fn ranges(&self, max: u32) -> Vec<(u32, u32)> {

@@ -37,6 +37,24 @@ impl SessionView {
         self.uids.binary_search(&uid).ok().map(|at| at as u32 + 1)
     }
 
+    /// UIDs of ascending ranges, and under `below`, that are not in the view.
+    #[must_use]
+    pub fn missing(&self, ranges: &[(u32, u32)], below: u32) -> Vec<u32> {
+        let mut out = Vec::new();
+        for &(from, to) in ranges {
+            let to = to.min(below.saturating_sub(1));
+            let mut at = self.uids.partition_point(|&u| u < from);
+            for uid in from.max(1)..=to {
+                if self.uids.get(at) == Some(&uid) {
+                    at += 1;
+                } else {
+                    out.push(uid);
+                }
+            }
+        }
+        out
+    }
+
     /// Add UIDs above all others; ones that are there already are left out. Returns how many are new.
     pub fn append(&mut self, uids: &[u32]) -> usize {
         let before = self.uids.len();
@@ -75,9 +93,10 @@ impl SessionView {
         reported
     }
 
-    /// UIDs of a set of UIDs, or of sequence numbers. None when a sequence number is out of range.
+    /// UIDs of a set of UIDs, or of sequence numbers. None when a sequence number is out of range; with `clamp` such
+    /// numbers are left out.
     #[must_use]
-    pub fn resolve(&self, set: &SequenceSet, is_uid: bool) -> Option<Vec<u32>> {
+    pub fn resolve(&self, set: &SequenceSet, is_uid: bool, clamp: bool) -> Option<Vec<u32>> {
         if is_uid {
             let mut out = Vec::new();
             for (from, to) in set.ranges(self.uids.last().copied().unwrap_or(0)) {
@@ -88,12 +107,13 @@ impl SessionView {
             return Some(out);
         }
         let max = self.uids.len() as u32;
-        if set.highest() > max || (set.has_star() && max == 0) {
+        if !clamp && (set.highest() > max || (set.has_star() && max == 0)) {
             return None;
         }
         let mut out = Vec::new();
         for (from, to) in set.ranges(max) {
-            out.extend_from_slice(self.uids.get(from as usize - 1..to as usize)?);
+            let range = from.max(1) as usize - 1..to.min(max) as usize;
+            out.extend_from_slice(self.uids.get(range).unwrap_or_default());
         }
         Some(out)
     }
@@ -145,12 +165,13 @@ mod tests {
             let set = SequenceSet::parse(&text.join(",")).unwrap();
             let inside = |n: u32| pairs.iter().any(|(a, b)| n >= *a.min(b) && n <= *a.max(b));
             let by_uid: Vec<u32> = uids.iter().copied().filter(|u| inside(*u)).collect();
-            prop_assert_eq!(view.resolve(&set, true), Some(by_uid));
+            prop_assert_eq!(view.resolve(&set, true, false), Some(by_uid));
             let count = uids.len() as u32;
             let in_range = pairs.iter().all(|(a, b)| *a <= count && *b <= count);
             let by_seq: Vec<u32> =
                 uids.iter().copied().enumerate().filter(|(i, _)| inside(*i as u32 + 1)).map(|(_, u)| u).collect();
-            prop_assert_eq!(view.resolve(&set, false), in_range.then_some(by_seq));
+            prop_assert_eq!(view.resolve(&set, false, false), in_range.then(|| by_seq.clone()));
+            prop_assert_eq!(view.resolve(&set, false, true), Some(by_seq));
         }
     }
 }

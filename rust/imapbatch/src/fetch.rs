@@ -157,52 +157,50 @@ pub enum Failure {
     Unreadable,
 }
 
-/// FETCH responses for `rows` of the view, in their order; `hot` writes what the index knows. Also what had to be left
-/// out of which message.
+/// The FETCH response of a message of the view; `hot` writes what the index knows. Returns what had to be left out.
+/// `mode` is whether UIDONLY (RFC 9586) and UTF-8 strings are on.
 pub fn render(
     out: &mut Vec<u8>,
     view: &SessionView,
     items: &[Item],
-    rows: &[Stored<'_>],
-    uid_only: bool,
-    utf8: bool,
+    row: &Stored<'_>,
+    mode: (bool, bool),
+    loader: &mut Loader,
     hot: &mut impl FnMut(&mut Vec<u8>, u32, HotItem),
 ) -> Vec<(u32, Failure)> {
-    let mut loader = Loader::default();
+    let (uid_only, utf8) = mode;
     let mut failures = Vec::new();
-    for row in rows {
-        let seq = match view.seq(row.uid) {
-            Some(seq) => seq,
-            None if uid_only => 0,
-            None => continue,
+    let seq = match view.seq(row.uid) {
+        Some(seq) => seq,
+        None if uid_only => 0,
+        None => return failures,
+    };
+    wire::fetch_start(out, seq, row.uid, uid_only);
+    let mut first = uid_only;
+    for item in items {
+        if *item == Item::Hot(HotItem::Uid) && !uid_only {
+            continue;
+        }
+        let before = out.len();
+        if !first {
+            out.push(b' ');
+        }
+        let done = match item {
+            Item::Hot(item) => {
+                hot(out, row.uid, *item);
+                Ok(())
+            }
+            _ => cold(out, row, item, loader, utf8),
         };
-        wire::fetch_start(out, seq, row.uid, uid_only);
-        let mut first = uid_only;
-        for item in items {
-            if *item == Item::Hot(HotItem::Uid) && !uid_only {
-                continue;
-            }
-            let before = out.len();
-            if !first {
-                out.push(b' ');
-            }
-            let done = match item {
-                Item::Hot(item) => {
-                    hot(out, row.uid, *item);
-                    Ok(())
-                }
-                _ => cold(out, row, item, &mut loader, utf8),
-            };
-            match done {
-                Ok(()) => first = false,
-                Err(failure) => {
-                    out.truncate(before);
-                    failures.push((row.uid, failure));
-                }
+        match done {
+            Ok(()) => first = false,
+            Err(failure) => {
+                out.truncate(before);
+                failures.push((row.uid, failure));
             }
         }
-        out.extend_from_slice(b")\r\n");
     }
+    out.extend_from_slice(b")\r\n");
     failures
 }
 
@@ -454,16 +452,18 @@ mod tests {
         };
         let mut out = Vec::new();
         let view = SessionView::new(vec![3, 7]);
+        let mut hot = |out: &mut Vec<u8>, uid: u32, _: HotItem| {
+            out.extend_from_slice(format!("HOT {uid}").as_bytes());
+        };
+        let mut loader = Loader::default();
         let failures = render(
             &mut out,
             &view,
             items,
-            &[row],
-            false,
-            false,
-            &mut |out, uid, _| {
-                out.extend_from_slice(format!("HOT {uid}").as_bytes());
-            },
+            &row,
+            (false, false),
+            &mut loader,
+            &mut hot,
         );
         std::fs::remove_file(&path).unwrap();
         (String::from_utf8(out).unwrap(), failures)
@@ -493,7 +493,7 @@ mod tests {
             (body(&[1], Kind::Whole, None), "{8}\r\naGkAYQ=="),
             (body(&[2], Kind::Whole, Some((1, 9))), "{1}\r\nx"),
         ] {
-            let (text, failures) = fetched(&[item.clone()]);
+            let (text, failures) = fetched(std::slice::from_ref(&item));
             assert_eq!(
                 text,
                 format!("* 2 FETCH (UID 7 B {expected})\r\n"),

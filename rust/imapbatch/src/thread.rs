@@ -102,7 +102,7 @@ impl Threader {
 
     fn by_subject(&self, number: &dyn Fn(u32) -> u32) -> String {
         let mut order: Vec<&Message> = self.messages.iter().collect();
-        order.sort_by(|a, b| (a.sent_s, a.uid).cmp(&(b.sent_s, b.uid)));
+        order.sort_by_key(|m| (m.sent_s, m.uid));
         let mut threads: Vec<Vec<&Message>> = Vec::new();
         let mut by_subject: HashMap<&str, usize> = HashMap::new();
         for message in order {
@@ -335,16 +335,13 @@ impl<'m> Forest<'m> {
     ) {
         let is_dummy = self.nodes[root].message.is_none();
         let other_is_dummy = self.nodes[other].message.is_none();
+        let responds = |node| self.subject_of(node).is_some_and(|s| s.1);
         if is_dummy && other_is_dummy {
             for child in std::mem::take(&mut self.nodes[root].children) {
                 self.nodes[child].parent = Some(other);
                 self.nodes[other].children.push(child);
             }
-        } else if other_is_dummy {
-            self.adopt(other, root);
-        } else if self.subject_of(root).is_some_and(|s| s.1)
-            && !self.subject_of(other).is_some_and(|s| s.1)
-        {
+        } else if other_is_dummy || responds(root) && !responds(other) {
             self.adopt(other, root);
         } else {
             let dummy = self.node();
@@ -398,7 +395,10 @@ mod tests {
     use crate::message::Cell;
     use proptest::prelude::*;
 
-    fn threads(algorithm: Algorithm, messages: &[(u32, &str, &str, &str)]) -> String {
+    /// UID, Message-ID, References, subject.
+    type Case<'c> = (u32, &'c str, &'c str, &'c str);
+
+    fn threads(algorithm: Algorithm, messages: &[Case<'_>]) -> String {
         let mut threader = Threader::new(algorithm);
         for (uid, id, refs, subject) in messages {
             let header = format!(
@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn by_references() {
-        let table: [(&[(u32, &str, &str, &str)], &str); 7] = [
+        let table: [(&[Case<'_>], &str); 7] = [
             (
                 &[
                     (1, "a@x", "", "s"),
@@ -505,7 +505,7 @@ mod tests {
                     (at as u32 + 1, format!("i{id}@x"), refs.join(" "), ["", "s", "Re: s"][*subject].to_owned())
                 })
                 .collect();
-            let borrowed: Vec<(u32, &str, &str, &str)> =
+            let borrowed: Vec<Case<'_>> =
                 messages.iter().map(|(u, i, r, s)| (*u, i.as_str(), r.as_str(), s.as_str())).collect();
             for algorithm in [Algorithm::References, Algorithm::OrderedSubject] {
                 let text = threads(algorithm, &borrowed);

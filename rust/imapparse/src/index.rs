@@ -313,24 +313,17 @@ impl MailboxIndex {
         (found, open)
     }
 
-    /// A key made ready for [`MailboxIndex::test`].
+    /// A key made ready for testing message by message.
     #[must_use]
     pub fn plan(&self, view: &SessionView, key: &SearchKey) -> SearchPlan {
         SearchPlan(Plan::new(self, view, key))
     }
 
-    /// Whether a message matches; `cold` decides the keys that need the message.
-    pub fn test(
-        &self,
-        view: &SessionView,
-        plan: &SearchPlan,
-        uid: u32,
-        cold: &mut impl FnMut(usize) -> bool,
-    ) -> bool {
-        let Some(row) = self.find(uid).ok().and_then(|at| self.rows.get(at)) else {
-            return false;
-        };
-        plan.0.finish(row, view.seq(uid).unwrap_or(0), cold)
+    /// What a plan looks at of a message; None for an unknown one.
+    #[must_use]
+    pub fn facts(&self, uid: u32) -> Option<Facts> {
+        let at = self.find(uid).ok()?;
+        self.rows.get(at).cloned().map(Facts)
     }
 
     /// The highest modification sequence of `uids`.
@@ -343,8 +336,24 @@ impl MailboxIndex {
     }
 }
 
+/// A message's packed facts, copied out of the index.
+pub struct Facts(Packed);
+
 /// A search key resolved against a view and an index.
 pub struct SearchPlan(Plan);
+
+impl SearchPlan {
+    /// Whether a message matches; `cold` decides the keys that need the message.
+    pub fn test(
+        &self,
+        facts: &Facts,
+        view: &SessionView,
+        cold: &mut impl FnMut(usize) -> bool,
+    ) -> bool {
+        let seq = view.seq(facts.0.uid).unwrap_or(0);
+        self.0.finish(&facts.0, seq, cold)
+    }
+}
 
 /// First index from `from` on whose key is not below `key`: a step or two, else a binary search.
 fn advance<T>(items: &[T], from: usize, key: u32, key_of: impl Fn(&T) -> u32) -> usize {
@@ -536,9 +545,8 @@ mod tests {
         ]);
         assert_eq!(index.search(&view, &key), (vec![2], vec![4, 6, 8]));
         let plan = index.plan(&view, &key);
-        assert!(index.test(&view, &plan, 4, &mut |number| number == 0));
-        assert!(!index.test(&view, &plan, 4, &mut |_| false));
-        assert!(!index.test(&view, &plan, 10, &mut |_| true));
+        let test = |uid, cold: bool| plan.test(&index.facts(uid).unwrap(), &view, &mut |_| cold);
+        assert!(test(4, true) && !test(4, false) && !test(10, true));
     }
 
     proptest! {

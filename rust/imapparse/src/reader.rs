@@ -210,7 +210,7 @@ impl CommandReader {
                 State::Line | State::AfterMessage { .. } => {
                     let line = match self.line() {
                         Ok(line) => line?,
-                        Err(event) => return Some(event),
+                        Err(error) => return Some(failed(b"", error, true)),
                     };
                     if self.want_line {
                         self.want_line = false;
@@ -225,14 +225,13 @@ impl CommandReader {
     }
 
     /// The next line without its line end.
-    fn line(&mut self) -> Result<Option<Vec<u8>>, Event> {
+    fn line(&mut self) -> Parse<Option<Vec<u8>>> {
         let waiting = &self.buffer[self.start..];
         let found = memchr::memchr(b'\n', &waiting[self.scanned..]).map(|at| at + self.scanned);
         let length = found.map_or(waiting.len(), |at| at + 1);
         if length > self.limits.line {
             self.state = State::Dead;
-            let error = ParseError::new("line too long");
-            return Err(failed(b"", error, true));
+            return error("line too long");
         }
         if found.is_none() {
             self.scanned = length;

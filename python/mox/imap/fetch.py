@@ -1,259 +1,173 @@
-"""FETCH (RFC 9051 §6.4.5): hot items from the mailbox index, others from the database and the message files.
+"""FETCH (RFC 9051 §6.4.5, RFC 7162 §3.1.4 and §3.2.6, RFC 9394 §3.3, RFC 9586).
 
-Each batch is one call into a thread, where Rust reads the files and renders the responses.
+Hot items come from the mailbox index, others from the database and the message files: one read of rows and one call into
+Rust for each batch. Nothing of a batch is held in Python but the bytes to send.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mox._rust import Command, decode_part, header_fields, part_info, read_ranges, section_range
-from mox.imap.session import NoError, Session
-from mox.store import mailboxes, messages
+from mox._rust import Command, FetchPlan, SequenceSet, render_vanished
+from mox.imap.errors import BadError, NoError, store_errors
+from mox.imap.session import Session
+from mox.store import mailboxes, messages, sync
 from mox.store.engine import Tx
-from mox.store.errors import NoSuchMailbox
 from mox.store.types import Flag
 
-HOT = frozenset({"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "MODSEQ", "SAVEDATE"})
-_COLUMNS = {"ENVELOPE": "envelope", "BODY": "body", "BODYSTRUCTURE": "bodystructure"}
-# What the parser keeps of a header; longer ones are read from the file.
-KEPT_HEADER = 64 * 1024
 BATCH_MESSAGES = 500
 BATCH_BYTES = 4 << 20
-PREVIEW_CHARS = 200
+HOT_BATCH = 5_000
+_LAST = ("FLAGS", "MODSEQ")
+
+Item = tuple[Any, ...]
 
 
-@dataclass(slots=True)
-class _Row:
-    """What is known of a message while its items are made."""
-
-    uid: int
-    size: int
-    columns: dict[str, Any]
-    path: str
-    failed: bool = False
-    values: list[Any] = field(default_factory=list)
+def _ordered(items: Sequence[Item]) -> list[Item]:
+    """Each item once; FLAGS and MODSEQ at the end, so that what a FETCH changes itself stands there."""
+    unique = list(dict.fromkeys(_key(item) for item in items))
+    first = {_key(item): item for item in items}
+    ordered = [first[key] for key in unique]
+    return [i for i in ordered if i[0] not in _LAST] + [i for name in _LAST for i in ordered if i[0] == name]
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """An item that is not hot: its label and kind for the renderer, the columns it needs, and how to get it.
-
-    `wanted` gives the byte range to read, None for none; `finish` makes the value of the octets that were read."""
-
-    label: str
-    kind: str
-    columns: tuple[str, ...]
-    wanted: Callable[[_Row], tuple[int, int] | None] | None
-    finish: Callable[[_Row, bytes | None], Any]
+def _key(item: Item) -> str:
+    return str(item[1]) if len(item) > 1 else str(item[0])
 
 
-def _plan(items: list[tuple[Any, ...]]) -> list[_Item | str]:
-    """Hot items as names, others as _Item; FLAGS and MODSEQ at the end."""
-    plan: list[_Item | str] = []
-    last: list[_Item | str] = []
-    for item in items:
-        name = item[0]
-        if name in ("FLAGS", "MODSEQ"):
-            if name not in last:
-                last.append(name)
-        elif name in HOT:
-            if name not in plan:
-                plan.append(name)
-        else:
-            plan.append(_cold(item))
-    return plan + last
-
-
-def _cold(item: tuple[Any, ...]) -> _Item:
-    name = item[0]
-    if name in _COLUMNS:
-        column = _COLUMNS[name]
-        return _Item(name, "raw", (column,), None, lambda row, _data: row.columns[column])
-    if name == "PREVIEW":
-        return _Item(name, "string", ("preview",), None, lambda row, _d: row.columns["preview"].strip()[:PREVIEW_CHARS])
-    if name == "RFC822":
-        return _section(name, [], "", [], None)
-    if name in ("RFC822.HEADER", "RFC822.TEXT"):
-        return _section(name, [], name[7:], [], None)
-    _, label, _peek, part, section, fields, offset, count = item
-    partial = None if offset is None else (offset, count)
-    if name == "BODY[]":
-        return _section(label, part, section, fields, partial)
-    return _binary(label, part, partial, name == "BINARY.SIZE[]")
-
-
-def _cut(data: bytes, partial: tuple[int, int] | None) -> bytes:
-    return data if partial is None else data[partial[0] : partial[0] + partial[1]]
-
-
-def _section(label: str, part: list[int], section: str, fields: list[str], partial: tuple[int, int] | None) -> _Item:
-    by_fields = section.startswith("HEADER.")
-    if not part and section.startswith("HEADER"):
-        return _top_header(label, section, fields, partial)
-
-    def wanted(row: _Row) -> tuple[int, int] | None:
-        kind = "HEADER" if by_fields else section
-        found = (0, row.size) if not part and not section else section_range(row.columns["structure"], part, kind)
-        if found is None or by_fields or partial is None:
-            return found
-        start = min(found[0] + partial[0], found[1])
-        return start, min(start + partial[1], found[1])
-
-    def finish(row: _Row, data: bytes | None) -> bytes | None:
-        if data is None:
-            row.failed = True
-            return None
-        return _cut(header_fields(data, fields, section.endswith("NOT")), partial) if by_fields else data
-
-    return _Item(label, "literal", ("structure",) if part or section else (), wanted, finish)
-
-
-def _top_header(label: str, section: str, fields: list[str], partial: tuple[int, int] | None) -> _Item:
-    """The message's own header is in the database unless it is very long."""
-
-    def wanted(row: _Row) -> tuple[int, int] | None:
-        return (0, row.columns["header_size"]) if row.columns["header_size"] > KEPT_HEADER else None
-
-    def finish(row: _Row, data: bytes | None) -> bytes:
-        header = row.columns["header"] if data is None else data
-        if section != "HEADER":
-            header = header_fields(header, fields, section.endswith("NOT"))
-        return _cut(header, partial)
-
-    return _Item(label, "literal", ("header", "header_size"), wanted, finish)
-
-
-def _binary(label: str, part: list[int], partial: tuple[int, int] | None, only_size: bool) -> _Item:
-    """RFC 3516"""
-
-    def wanted(row: _Row) -> tuple[int, int] | None:
-        if not part:
-            return 0, row.size
-        info = part_info(row.columns["structure"], part)
-        return (info.start, info.end) if info is not None and info.is_leaf else None
-
-    def finish(row: _Row, data: bytes | None) -> Any:
-        info = part_info(row.columns["structure"], part) if part else None
-        decoded = decode_part(data, info.encoding) if data is not None and info is not None else data
-        if decoded is None:
-            row.failed = True
-            return None
-        return len(decoded) if only_size else _cut(decoded, partial)
-
-    return _Item(label, "int" if only_size else "literal", ("structure",), wanted, finish)
-
-
-def _sets_seen(items: list[tuple[Any, ...]]) -> bool:
+def _sets_seen(items: Sequence[Item]) -> bool:
     return any(i[0] in ("RFC822", "RFC822.TEXT") or (i[0] in ("BODY[]", "BINARY[]") and not i[2]) for i in items)
 
 
 async def fetch(session: Session, command: Command) -> str:
     """Also UID FETCH."""
-    sequence, items, since = command.args
+    sequence, items, since, vanished, partial = command.args
     is_uid = command.name.startswith("UID")
     mailbox, index = session.selected()
-    uids = session.uids(sequence, is_uid)
-    names = {item[0] for item in items}
-    if since is not None or "MODSEQ" in names:
-        await session.enable_condstore()
-    if since:
-        changed = set(index.search(session.view, ("MODSEQ", since + 1)))
-        uids = [uid for uid in uids if uid in changed]
-        items = [*items, ("MODSEQ",)]
-    try:
+    _check_modifiers(session, is_uid, vanished, partial is not None)
+    if since is not None or ("MODSEQ",) in items:
+        session.enable_condstore()
+    with store_errors():
         await session.opened().read(lambda tx: mailboxes.get(tx, mailbox.id))
-    except NoSuchMailbox as err:
-        raise NoError(str(err), "NONEXISTENT") from err
-    if _sets_seen(items) and not session.read_only and await _mark_seen(session, uids):
-        items = [*items, ("FLAGS",)]
-        if "CONDSTORE" in session.enabled:
-            items = [*items, ("MODSEQ",)]
-    plan = _plan(items)
-    if all(isinstance(entry, str) for entry in plan):
-        hot = [entry for entry in plan if isinstance(entry, str)]
-        for start in range(0, len(uids), 10_000):
-            session.conn.write(index.render_flags(session.view, uids[start : start + 10_000], hot))
-            await session.flush()
-        return ""
-    failed = False
-    for batch in _batches(session, uids, plan):
-        data, bad = await session.opened().read(lambda tx, batch=batch: _batch(session, tx, batch, plan))  # type: ignore[misc]
-        failed |= bad
-        session.conn.write(data)
-        await session.flush()
-    if failed:
-        raise NoError("some items do not exist in some messages")
-    return ""
+    uids = session.uids(sequence, is_uid, clamp=bool(since))
+    if vanished:
+        await _vanished(session, sequence, since)
+    if since:
+        uids = index.newer(uids, since)
+    if partial is not None:
+        uids = cut(uids, partial)
+    if since is not None or (is_uid and "QRESYNC" in session.enabled):
+        items = [*items, ("MODSEQ",)]
+    unseen: list[int] = []
+    if _sets_seen(items) and not session.read_only:
+        unseen = index.without_flag(uids, int(Flag.SEEN))
+        items = [*items, ("FLAGS",)] if unseen else items
+    problems = await render(session, uids, items)
+    if problems:
+        code = "UNKNOWN-CTE" if problems == {"unknown encoding"} else ""
+        raise NoError(f"processing fetch attribute: {', '.join(sorted(problems))}", code)
+    if unseen:
+        await session.opened().write(lambda tx: _mark_seen(tx, mailbox.id, unseen))
+        await session.opened().sync()
+    gone = index.removed(uids)
+    return "[EXPUNGEISSUED] at least one message was expunged" if gone else ""
 
 
-async def _mark_seen(session: Session, uids: list[int]) -> bool:
-    mailbox, index = session.selected()
-    unseen = set(index.search(session.view, ("NOT", ("FLAG", int(Flag.SEEN)))))
-    wanted = [uid for uid in uids if uid in unseen]
-    if not wanted:
-        return False
-    result = await session.opened().write(
-        lambda tx: messages.set_flags(tx, mailbox.id, wanted, "+", int(Flag.SEEN), frozenset())
+def _check_modifiers(session: Session, is_uid: bool, vanished: bool, partial: bool) -> None:
+    if vanished and not (is_uid and "QRESYNC" in session.enabled):
+        raise BadError("VANISHED is for UID FETCH after ENABLE QRESYNC")
+    if partial and not is_uid:
+        raise BadError("PARTIAL is for UID FETCH")
+
+
+def cut(uids: list[int], partial: tuple[str, int, int]) -> list[int]:
+    """The part of a result that a `partial-range` names (RFC 9394 §4)."""
+    _, first, last = partial
+    if first > 0:
+        return uids[first - 1 : last]
+    return uids[max(0, len(uids) + last) : len(uids) + first + 1]
+
+
+def _mark_seen(tx: Tx, mailbox_id: int, uids: list[int]) -> None:
+    # Everybody is told of it, this session at its next chance: it did not ask for this change.
+    messages.set_flags(tx, mailbox_id, uids, "+", int(Flag.SEEN), frozenset())
+
+
+async def _vanished(session: Session, wanted: SequenceSet, since: int) -> None:
+    """VANISHED (EARLIER) for what was removed since; before any FETCH response (RFC 7162 §3.2.6)."""
+    mailbox, _ = session.selected()
+    rows, purged_to = await session.opened().read(
+        lambda tx: (sync.changed_since(tx, mailbox.id, since), sync.purged_to(tx))
     )
-    await session.own(result.modseq)
-    return result.modseq is not None
+    gone = [uid for uid, expunged, _ in rows if expunged and uid < session.uidnext]
+    if wanted.is_saved:
+        saved = set(session.saved or [])
+        gone = [uid for uid in gone if uid in saved]
+    else:
+        gone = wanted.filter(gone, session.view.max_uid)
+        if since < purged_to:
+            gone += session.view.missing(wanted, session.uidnext)
+    session.write(render_vanished(sorted(set(gone)), earlier=True))
 
 
-def _batches(session: Session, uids: list[int], plan: list[_Item | str]) -> Iterator[list[int]]:
+async def render(session: Session, uids: list[int], items: Sequence[Item]) -> set[str]:
+    """FETCH responses of messages of the view, sent as they are made; what could not be fetched of some of them."""
+    _, index = session.selected()
+    plan = FetchPlan(_ordered(items))
+    if plan.hot:
+        for start in range(0, len(uids), HOT_BATCH):
+            part = uids[start : start + HOT_BATCH]
+            session.write(plan.render_hot(index, session.view, part, session.uid_only))
+            await session.flush_full()
+        return set()
+    problems: set[str] = set()
+    for batch in _batches(session, uids, plan.reads_files):
+        data, failures = await session.opened().read(lambda tx, batch=batch: _batch(session, tx, batch, plan))  # type: ignore[misc]
+        problems |= {text for _, text in failures}
+        session.write(data)
+        await session.flush_full()
+    return problems
+
+
+def _batches(session: Session, uids: list[int], reads_files: bool) -> Iterator[list[int]]:
     """Bounded by messages, and by octets where files are read."""
-    reads = any(isinstance(item, _Item) and item.wanted is not None for item in plan)
+    if not reads_files:
+        for start in range(0, len(uids), BATCH_MESSAGES):
+            yield uids[start : start + BATCH_MESSAGES]
+        return
     _, index = session.selected()
     batch: list[int] = []
     octets = 0
-    for uid in uids:
-        if reads:
-            hot = index.get(uid)
-            octets += hot[4] if hot is not None else 0
-        batch.append(uid)
-        if len(batch) >= BATCH_MESSAGES or octets >= BATCH_BYTES:
+    for uid, size in zip(uids, index.sizes(uids), strict=True):
+        if batch and (len(batch) >= BATCH_MESSAGES or octets + size > BATCH_BYTES):
             yield batch
             batch, octets = [], 0
+        batch.append(uid)
+        octets += size
     if batch:
         yield batch
 
 
-def _batch(session: Session, tx: Tx, uids: list[int], plan: list[_Item | str]) -> tuple[bytes, bool]:
-    """Responses of a batch, and whether an item was missing. Runs in a thread."""
+def _batch(session: Session, tx: Tx, uids: list[int], plan: FetchPlan) -> tuple[bytes, list[tuple[int, str]]]:
+    """Responses of a batch, and what had to be left out. Runs in a thread."""
     mailbox, index = session.selected()
-    cold = [item for item in plan if isinstance(item, _Item)]
-    names = sorted({name for item in cold for name in item.columns} - {"prefix", "blob_id"})
-    needs_file = any(item.wanted is not None for item in cold)
-    columns = [*names, "prefix", "blob_id"] if needs_file else names
-    rows = []
-    account = session.opened()
-    for uid, *values in messages.cold_rows(tx, mailbox.id, uids, columns or ["blob_id"]):
-        found = dict(zip(columns, values, strict=False))
-        path = account.blob_path(found["blob_id"]) if needs_file else ""
-        size = 0
-        if needs_file:
-            hot = index.get(uid)
-            size = hot[4] if hot is not None else 0
-        rows.append(_Row(uid, size, found, path))
-    _fill(rows, cold)
-    wire = [(e.label, e.kind) if isinstance(e, _Item) else (e, "hot") for e in plan]
-    data = index.render_fetch(session.view, wire, [(row.uid, *row.values) for row in rows], False)
-    return data, any(row.failed for row in rows)
+    rows = messages.cold_rows(tx, mailbox.id, uids, plan.columns)
+    paths = paths_of(session, rows, plan.columns)
+    return plan.render(index, session.view, rows, paths, session.uid_only, session.utf8)
 
 
-def _fill(rows: list[_Row], cold: list[_Item]) -> None:
-    """Read what the items want of the files, all in one call, and make the values."""
-    requests: list[tuple[bytes, str, int, int]] = []
-    slots: list[int | None] = []
-    for row in rows:
-        for item in cold:
-            found = item.wanted(row) if item.wanted is not None else None
-            slots.append(None if found is None else len(requests))
-            if found is not None:
-                requests.append((row.columns["prefix"], row.path, *found))
-    read = read_ranges(requests) if requests else []
-    slot = iter(slots)
-    for row in rows:
-        for item in cold:
-            at = next(slot)
-            row.values.append(item.finish(row, None if at is None else read[at]))
+def paths_of(session: Session, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> list[str]:
+    """Files of rows of (uid, *columns); nothing where no file can be needed."""
+    if "blob_id" not in columns:
+        return []
+    at = columns.index("blob_id") + 1
+    path = session.opened().blob_path
+    return [path(row[at]) for row in rows]
+
+
+async def notify_fetch(session: Session, uids: list[int], items: Sequence[Item]) -> None:
+    """What NOTIFY's MessageNew asked for of new messages (RFC 5465 §5.3); it never sets \\Seen."""
+    if session.condstore:
+        items = [*items, ("MODSEQ",)]
+    problems = await render(session, uids, items)
+    if problems:
+        session.untagged(f"NO generating notify fetch response: {', '.join(sorted(problems))}")

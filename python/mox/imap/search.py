@@ -1,159 +1,287 @@
-"""SEARCH (RFC 9051 §6.4.4, RFC 5182): keys on messages become lists of UIDs, the rest is one call on the index."""
+"""SEARCH and ESEARCH (RFC 9051 §6.4.4, RFC 5182, RFC 7377, RFC 9394, RFC 9585).
 
-import calendar
-from email.utils import parsedate_tz
+The mailbox index decides what it can; messages are read only where it cannot, batch by batch, each batch in one call into
+Rust. `sorting` uses the same steps.
+"""
+
+import time
+from dataclasses import dataclass
 from typing import Any
 
-from mox._rust import Command, format_set, header_values, read_ranges, search_message
-from mox.imap.session import NoError, Session
+from mox._rust import Command, MailboxIndex, SearchProgram, SessionView, format_set
+from mox.imap import filters
+from mox.imap.errors import BadError, NoError, store_errors, uid_required
+from mox.imap.fetch import cut, paths_of
+from mox.imap.mailboxes import checked
+from mox.imap.session import Session
 from mox.store import mailboxes, messages
 from mox.store.engine import Tx
-from mox.store.errors import NoSuchMailbox
+from mox.store.types import Mailbox
 
 Key = tuple[Any, ...]
-_COLD = ("HEADER", "SENT", "BODY", "TEXT")
-_FOREVER_MS = 2**62
 BATCH = 200
-DAY_S = 86_400
+SEARCH_LINE = 100
+PROGRESS_S = 10.0
+_FOREVER_MS = 2**62
 
 
-def _has(key: Key, kinds: tuple[str, ...]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A mailbox to search, as this session sees it."""
+
+    mailbox: Mailbox
+    index: MailboxIndex
+    view: SessionView
+
+
+def has(key: Key, kinds: tuple[str, ...]) -> bool:
+    """A key of one of these kinds is somewhere in it."""
     match key:
         case ("AND", keys):
-            return any(_has(k, kinds) for k in keys)
+            return any(has(k, kinds) for k in keys)
         case ("OR", first, second):
-            return _has(first, kinds) or _has(second, kinds)
+            return has(first, kinds) or has(second, kinds)
         case ("NOT", inner):
-            return _has(inner, kinds)
+            return has(inner, kinds)
     return key[0] in kinds
 
 
-def _hot(session: Session, key: Key) -> Key:
-    """Without `$` and times relative to now."""
-    now = session.ctx.now_ms()
+def uses_saved(key: Key) -> bool:
+    """`$` is somewhere in it."""
     match key:
         case ("AND", keys):
-            return ("AND", [_hot(session, k) for k in keys])
+            return any(uses_saved(k) for k in keys)
         case ("OR", first, second):
-            return ("OR", _hot(session, first), _hot(session, second))
+            return uses_saved(first) or uses_saved(second)
         case ("NOT", inner):
-            return ("NOT", _hot(session, inner))
-        case ("UID", sequence) if sequence.is_saved:
-            return ("IN", session.saved)
+            return uses_saved(inner)
+        case ("UID" | "SEQ", sequence):
+            return bool(sequence.is_saved)
+    return False
+
+
+def resolved(key: Key, now_ms: int, saved: list[int]) -> Key:
+    """Without `$` and times relative to now."""
+    match key:
+        case ("AND", keys):
+            return ("AND", [resolved(k, now_ms, saved) for k in keys])
+        case ("OR", first, second):
+            return ("OR", resolved(first, now_ms, saved), resolved(second, now_ms, saved))
+        case ("NOT", inner):
+            return ("NOT", resolved(inner, now_ms, saved))
+        case ("UID" | "SEQ", sequence) if sequence.is_saved:
+            return ("IN", saved)
         case ("OLDER", seconds):
-            return ("RECEIVED", -_FOREVER_MS, now - seconds * 1000 + 1)
+            return ("INSTANT", -_FOREVER_MS, now_ms - seconds * 1000 + 1)
         case ("YOUNGER", seconds):
-            return ("RECEIVED", now - seconds * 1000, _FOREVER_MS)
+            return ("INSTANT", now_ms - seconds * 1000, _FOREVER_MS)
     return key
 
 
-async def _decided(session: Session, key: Key, among: list[int]) -> Key:
-    """With every key that needs the message replaced by the UIDs of `among` that match it."""
-    match key:
-        case ("AND", keys):
-            _, index = session.selected()
-            hot = [k for k in keys if not _has(k, _COLD)]
-            found = set(index.search(session.view, ("AND", hot)))
-            left = [uid for uid in among if uid in found]
-            cold = [await _decided(session, k, left) for k in keys if _has(k, _COLD)]
-            return ("AND", [*hot, *cold])
-        case ("OR", first, second):
-            return ("OR", await _decided(session, first, among), await _decided(session, second, among))
-        case ("NOT", inner):
-            return ("NOT", await _decided(session, inner, among))
-    if key[0] not in _COLD:
-        return key
-    found_uids: list[int] = []
-    for start in range(0, len(among), BATCH):
-        part = among[start : start + BATCH]
-        found_uids += await session.opened().read(lambda tx, part=part: _scan(session, tx, key, part))  # type: ignore[misc]
-    return ("IN", found_uids)
+class Progress:
+    """Tells a client that waits long how far the search is (RFC 9585)."""
+
+    def __init__(self, session: Session, tag: str, goal: int) -> None:
+        self._session = session
+        self._tag = "NIL" if "]" in tag or '"' in tag or "\\" in tag else f'"{tag}"'
+        self._goal = str(goal) if goal else "NIL"
+        self._told = time.monotonic()
+
+    async def at(self, done: int) -> None:
+        """So many messages are done."""
+        now = time.monotonic()
+        if now - self._told < self._session.ctx.delays.progress_s:
+            return
+        self._told = now
+        self._session.untagged(f"OK [INPROGRESS ({self._tag} {done} {self._goal})] still searching")
+        await self._session.flush()
 
 
-def _scan(session: Session, tx: Tx, key: Key, uids: list[int]) -> list[int]:
-    """UIDs that match. Runs in a thread."""
+async def find(session: Session, target: Target, key: Key, tag: str) -> list[int]:
+    """UIDs that match, ascending."""
+    program = SearchProgram(key)
+    found, undecided = program.start(target.index, target.view)
+    progress = Progress(session, tag, len(target.view))
+    decided = len(target.view) - len(undecided)
+    for start in range(0, len(undecided), BATCH):
+        await progress.at(decided + start)
+        part = undecided[start : start + BATCH]
+        found += await session.opened().read(
+            lambda tx, part=part: _test(session, tx, target, program, part)  # type: ignore[misc]
+        )
+    return sorted(found)
+
+
+def _test(session: Session, tx: Tx, target: Target, program: SearchProgram, uids: list[int]) -> list[int]:
+    """Runs in a thread."""
+    rows = messages.cold_rows(tx, target.mailbox.id, uids, program.columns)
+    return program.test(target.index, target.view, rows, paths_of(session, rows, program.columns))
+
+
+async def selected_target(session: Session) -> Target:
+    """The selected mailbox. Raises NoError when it was deleted."""
     mailbox, index = session.selected()
-    account = session.opened()
-    if key[0] in ("HEADER", "SENT"):
-        rows = messages.cold_rows(tx, mailbox.id, uids, ["header"])
-        return [uid for uid, header in rows if _header_matches(key, header)]
-    found = []
-    for uid, structure, prefix, blob_id in messages.cold_rows(tx, mailbox.id, uids, ["structure", "prefix", "blob_id"]):
-        hot = index.get(uid)
-        (data,) = read_ranges([(prefix, account.blob_path(blob_id), 0, hot[4] if hot is not None else 0)])
-        if data is not None and search_message(data, structure, [key[1]], key[0] == "TEXT")[0]:
-            found.append(uid)
-    return found
+    with store_errors():
+        await session.opened().read(lambda tx: mailboxes.get(tx, mailbox.id))
+    return Target(mailbox, index, session.view)
 
 
-def _header_matches(key: Key, header: bytes) -> bool:
-    if key[0] == "HEADER":
-        values = header_values(header, key[1])
-        return any(key[2].casefold() in value.casefold() for value in values)
-    dates = header_values(header, "Date")
-    parsed = parsedate_tz(dates[0]) if dates else None
-    if parsed is None:
-        return False
-    try:
-        # The calendar date in the sender's own zone (RFC 9051 §6.4.4, SENTON).
-        day = calendar.timegm((*parsed[:3], 0, 0, 0)) // DAY_S
-    except (ValueError, OverflowError):
-        return False
-    return bool(key[1] <= day < key[2])
+def prepare(session: Session, key: Key) -> Key:
+    """What a key means in this session and now; a MODSEQ key enables CONDSTORE. Raises BadError."""
+    if session.uid_only and _has_numbers(key):
+        raise uid_required()
+    if has(key, ("MODSEQ",)):
+        session.enabled.add("CONDSTORE")
+    return resolved(key, session.ctx.now_ms(), session.saved or [])
+
+
+def _has_numbers(key: Key) -> bool:
+    return has(key, ("SEQ",)) and not (key[0] == "SEQ" and key[1].is_saved)
 
 
 async def search(session: Session, command: Command) -> str:
     """Also UID SEARCH."""
     options, key = command.args
     is_uid = command.name.startswith("UID")
-    mailbox, index = session.selected()
-    try:
-        await session.opened().read(lambda tx: mailboxes.get(tx, mailbox.id))
-    except NoSuchMailbox as err:
-        raise NoError(str(err), "NONEXISTENT") from err
-    with_modseq = _has(key, ("MODSEQ",))
-    if with_modseq:
-        session.enabled.add("CONDSTORE")
-    key = await _decided(session, _hot(session, key), session.view.uids())
-    found = index.search(session.view, key)
+    prepared = prepare(session, key)
     if options is not None and "SAVE" in options:
-        session.saved = _saved(options, found)
-    numbers = found if is_uid else [session.view.seq(uid) or 0 for uid in found]
-    modseq = max((row[3] for uid in found if (row := index.get(uid)) is not None), default=0) if with_modseq else 0
+        session.saved = []
+    target = await selected_target(session)
+    found = await find(session, target, prepared, command.tag)
+    if options is not None and "SAVE" in options:
+        session.saved = saved_part(options, found)
+    modseq = target.index.max_modseq(found) if has(key, ("MODSEQ",)) else 0
+    numbers = found if is_uid else session.view.seqs(found)
     if options is None and not session.rev2:
-        tail = f" (MODSEQ {modseq})" if modseq else ""
-        session.untagged("".join(["SEARCH", *(f" {n}" for n in numbers), tail]))
-        return ""
-    _esearch(session, command.tag, options or ["ALL"], numbers, is_uid, modseq)
+        _old_search(session, numbers, modseq)
+    else:
+        esearch_line(session, f'(TAG "{command.tag}")', options, numbers, is_uid, modseq)
     return ""
 
 
-def _saved(options: list[str], found: list[int]) -> list[int]:
-    """RFC 5182 §2.4"""
-    if {"ALL", "COUNT"} & set(options) or not {"MIN", "MAX"} & set(options):
+def _old_search(session: Session, numbers: list[int], modseq: int) -> None:
+    """RFC 3501 §7.2.5: at least one line."""
+    tail = f" (MODSEQ {modseq})" if modseq else ""
+    for start in range(0, max(1, len(numbers)), SEARCH_LINE):
+        words = "".join(f" {n}" for n in numbers[start : start + SEARCH_LINE])
+        session.untagged(f"SEARCH{words}{tail}")
+
+
+def saved_part(options: list[Any], found: list[int]) -> list[int]:
+    """RFC 5182 §2.4: with MIN or MAX alone only these are saved."""
+    partial = next((o for o in options if isinstance(o, tuple)), None)
+    if {"ALL", "COUNT"} & set(options) or not ({"MIN", "MAX"} & set(options) or partial):
         return found
-    ends = []
+    kept = set(cut(found, partial)) if partial is not None else set()
     if found and "MIN" in options:
-        ends.append(found[0])
+        kept.add(found[0])
     if found and "MAX" in options:
-        ends.append(found[-1])
-    return sorted(set(ends))
+        kept.add(found[-1])
+    return sorted(kept)
 
 
-def _esearch(session: Session, tag: str, options: list[str], numbers: list[int], is_uid: bool, modseq: int) -> None:
+def esearch_line(
+    session: Session, correlator: str, options: list[Any] | None, numbers: list[int], is_uid: bool, modseq: int
+) -> None:
+    """An ESEARCH response (RFC 9051 §7.3.4) for numbers in the order of the result."""
     if options == ["SAVE"]:
         return
-    words = [f'ESEARCH (TAG "{tag}")']
+    wanted = set(options or ["ALL"])
+    words = [f"ESEARCH {correlator}"]
     if is_uid:
         words.append("UID")
-    if numbers and "MIN" in options:
+    if numbers and "MIN" in wanted:
         words.append(f"MIN {numbers[0]}")
-    if numbers and "MAX" in options:
+    if numbers and "MAX" in wanted:
         words.append(f"MAX {numbers[-1]}")
-    if "COUNT" in options:
+    if "COUNT" in wanted:
         words.append(f"COUNT {len(numbers)}")
-    if numbers and ("ALL" in options or not options):
-        words.append(f"ALL {format_set(numbers)}")
+    if numbers and "ALL" in wanted:
+        words.append(f"ALL {ordered_set(numbers)}")
+    for partial in (o for o in wanted if isinstance(o, tuple)):
+        part = cut(numbers, partial)
+        words.append(f"PARTIAL ({partial[1]}:{partial[2]} {ordered_set(part) if part else 'NIL'})")
     if numbers and modseq:
         words.append(f"MODSEQ {modseq}")
     session.untagged(" ".join(words))
+
+
+def ordered_set(numbers: list[int]) -> str:
+    """Numbers as a set; in their order when that is not ascending (RFC 5267 §3)."""
+    if all(a < b for a, b in zip(numbers, numbers[1:], strict=False)):
+        return format_set(numbers)
+    return ",".join(map(str, numbers))
+
+
+# ESEARCH: several mailboxes
+
+
+async def esearch(session: Session, command: Command) -> str:
+    """RFC 7377. Also for the selected mailbox alone, when no filter is given."""
+    wanted, options, key = command.args
+    if wanted is None and session.mailbox is None:
+        raise BadError("no mailbox is selected, name some with IN")
+    if ("SELECTED", []) in (wanted or []) and session.mailbox is None:
+        raise BadError("no mailbox is selected")
+    prepared = prepare(session, key)
+    boxes = await _mailboxes(session, wanted)
+    selected_id = session.mailbox.id if session.mailbox is not None else None
+    only_selected = [box.id for box in boxes] == [selected_id]
+    saves = options is not None and "SAVE" in options
+    if saves and not only_selected:
+        raise BadError("SAVE is for the selected mailbox alone")
+    if uses_saved(key) and not only_selected:
+        raise NoError("$ is for the selected mailbox alone")
+    if saves:
+        session.saved = []
+    for box in boxes:
+        found, modseq = await _find_in(session, box, prepared, command.tag)
+        if saves and options is not None:
+            session.saved = saved_part(options, found)
+        if found:
+            where = f'(TAG "{command.tag}" MAILBOX {session.name(box.name)} UIDVALIDITY {box.uidvalidity})'
+            esearch_line(session, where, options, found, True, modseq if has(key, ("MODSEQ",)) else 0)
+        await session.flush_full()
+    return ""
+
+
+async def _mailboxes(session: Session, wanted: list[filters.Filter] | None) -> list[Mailbox]:
+    """By name, each once."""
+    boxes, scope = await scope_of(session)
+    if wanted is None:
+        wanted = [("SELECTED", [])]
+    wanted = [(kind, [checked(name) for name in names]) for kind, names in wanted]
+    selected_id = session.mailbox.id if session.mailbox is not None else None
+
+    def is_wanted(box: Mailbox) -> bool:
+        selected = box.id == selected_id and any(kind == "SELECTED" for kind, _ in wanted)
+        return selected or any(filters.matches(f, box.name, scope) for f in wanted)
+
+    return sorted(filter(is_wanted, boxes), key=lambda box: box.name)
+
+
+async def scope_of(session: Session) -> tuple[list[Mailbox], filters.Scope]:
+    """All mailboxes, and what filters refer to."""
+    boxes, subscribed = await session.opened().read(
+        lambda tx: (mailboxes.list_mailboxes(tx), mailboxes.subscriptions(tx))
+    )
+    destinations = session.ctx.config.account(session.account_name).Destinations.values()
+    inboxes = {d.Mailbox or "Inbox" for d in destinations}
+    for destination in destinations:
+        inboxes |= {r.Mailbox for r in destination.Rulesets if not r.ListAllowDomain}
+    return boxes, filters.Scope(frozenset(subscribed), frozenset(inboxes))
+
+
+async def _find_in(session: Session, box: Mailbox, key: Key, tag: str) -> tuple[list[int], int]:
+    if session.mailbox is not None and box.id == session.mailbox.id:
+        mailbox, index = session.selected()
+        found = await find(session, Target(mailbox, index, session.view), key, tag)
+        return found, index.max_modseq(found)
+    account = session.opened()
+    index = await account.open_index(box.id)
+    try:
+        await account.sync()
+        found = await find(session, Target(box, index, index.new_view()), key, tag)
+        return found, index.max_modseq(found)
+    finally:
+        account.release_index(box.id)

@@ -3,14 +3,31 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from mox import log, metrics
-from mox._rust import Command
+from mox._rust import Command, CommandError, MessageLiteral
 from mox.config.live import Config
 from mox.config.model import Listener
-from mox.imap import fetch, login, mailboxes, messages, search
-from mox.imap.session import BadError, CloseError, NoError, Session
+from mox.imap import (
+    append,
+    connection,
+    fetch,
+    listing,
+    login,
+    mailboxes,
+    messages,
+    metadata,
+    notify,
+    search,
+    select,
+    sorting,
+)
+from mox.imap.capabilities import capabilities
+from mox.imap.errors import BadError, CloseError, NoError, uid_required
+from mox.imap.session import Session
+from mox.imap.updates import apply_changes
 from mox.net.conn import Connection
 from mox.net.limits import ConnectionLimiter, RateLimiter
 from mox.net.tls import ServerTls
@@ -25,70 +42,111 @@ _logger = log.get("imapserver")
 Handler = Callable[[Session, Command], Awaitable[str]]
 
 ANY: dict[str, Handler] = {
-    "CAPABILITY": login.capability,
-    "NOOP": login.noop,
-    "LOGOUT": login.logout,
-    "ID": login.identify,
+    "CAPABILITY": connection.capability,
+    "NOOP": connection.noop,
+    "LOGOUT": connection.logout,
+    "ID": connection.identify,
 }
 ANONYMOUS: dict[str, Handler] = {
-    "STARTTLS": login.starttls,
+    "STARTTLS": connection.starttls,
     "LOGIN": login.login,
     "AUTHENTICATE": login.authenticate,
 }
 AUTHENTICATED: dict[str, Handler] = {
-    "ENABLE": login.enable,
-    "IDLE": login.idle,
-    "SELECT": mailboxes.select,
-    "EXAMINE": mailboxes.select,
+    "ENABLE": connection.enable,
+    "COMPRESS": connection.compress,
+    "UNAUTHENTICATE": connection.unauthenticate,
+    "IDLE": notify.idle,
+    "NOTIFY": notify.notify,
+    "SELECT": select.select,
+    "EXAMINE": select.select,
     "CREATE": mailboxes.create,
     "DELETE": mailboxes.delete,
     "RENAME": mailboxes.rename,
     "SUBSCRIBE": mailboxes.subscribe,
     "UNSUBSCRIBE": mailboxes.unsubscribe,
-    "LIST": mailboxes.list_,
-    "LSUB": mailboxes.lsub,
-    "STATUS": mailboxes.status,
-    "NAMESPACE": mailboxes.namespace,
+    "LIST": listing.list_,
+    "LSUB": listing.lsub,
+    "STATUS": listing.status,
+    "NAMESPACE": listing.namespace,
+    "GETQUOTAROOT": metadata.quota_root,
+    "GETQUOTA": metadata.quota,
+    "GETMETADATA": metadata.get,
+    "SETMETADATA": metadata.set_,
+    "ESEARCH": search.esearch,
 }
 SELECTED: dict[str, Handler] = {
-    "CHECK": mailboxes.check,
-    "CLOSE": mailboxes.close,
-    "UNSELECT": mailboxes.unselect,
+    "CHECK": select.check,
+    "CLOSE": select.close,
+    "UNSELECT": select.unselect,
     "EXPUNGE": messages.expunge,
     "UID EXPUNGE": messages.expunge,
     "SEARCH": search.search,
     "UID SEARCH": search.search,
+    "SORT": sorting.sort,
+    "UID SORT": sorting.sort,
+    "THREAD": sorting.thread,
+    "UID THREAD": sorting.thread,
     "FETCH": fetch.fetch,
     "UID FETCH": fetch.fetch,
     "STORE": messages.store,
     "UID STORE": messages.store,
     "COPY": messages.copy,
     "UID COPY": messages.copy,
-    "MOVE": messages.copy,
-    "UID MOVE": messages.copy,
+    "MOVE": messages.move,
+    "UID MOVE": messages.move,
 }
-# RFC 9051 §7.5.1: no EXPUNGE response may be sent while these are answered.
-KEEP_CHANGES = frozenset({"FETCH", "STORE", "SEARCH", "SELECT", "EXAMINE", "LOGIN", "AUTHENTICATE", "LOGOUT"})
+# RFC 9051 §7.5.1: no EXPUNGE response may be sent while these are answered, well or badly.
+NUMBERED = frozenset({"FETCH", "STORE", "SEARCH", "SORT", "THREAD"})
+KEEP_CHANGES = NUMBERED | {"SELECT", "EXAMINE", "LOGOUT"}
+# With UIDONLY (RFC 9586 §3).
+NEED_UIDS = NUMBERED | {"COPY", "MOVE"}
+# Response codes of the command parser that are said with NO.
+REFUSALS = ("BADCHARSET", "BADEVENT")
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How long clients wait that do wrong, and how often those are told who wait for a search; in seconds."""
+
+    bad_client_s: float = 1.0
+    auth_fail_s: float = 1.0
+    progress_s: float = 10.0
 
 
 class ImapContext:
     """What all IMAP connections of a process share."""
 
-    def __init__(self, config: Config, store: Store, stopping: asyncio.Event) -> None:
-        self.config, self.store, self.stopping = config, store, stopping
+    def __init__(self, config: Config, store: Store, stopping: asyncio.Event, delays: Delays = Delays()) -> None:  # noqa: B008
+        self.config, self.store, self.stopping, self.delays = config, store, stopping, delays
         self.logins = Logins(config, store)
         limits = config.static.Limits
         self.rate = RateLimiter(60, limits.IMAPConnectionsPerMinute)
         self.open = ConnectionLimiter(limits.IMAPConnections)
+        self.sessions: set[Session] = set()
+        self._watch: asyncio.Task[None] | None = None
 
     @staticmethod
     def now_ms() -> int:
         """Milliseconds since 1970."""
         return time.time_ns() // 1_000_000
 
-    def quota(self, account: str) -> int:
-        """Largest size of all messages in bytes, 0 for no limit."""
-        return self.config.account(account).QuotaMessageSize
+    def add(self, session: Session) -> None:
+        """A session began; it is ended when the server stops."""
+        self.sessions.add(session)
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(self._end_all(), name="imap shutdown")
+
+    async def _end_all(self) -> None:
+        await self.stopping.wait()
+        for session in self.sessions:
+            session.kick("shutting down")
+
+    def kick(self, account: str, text: str) -> None:
+        """End all sessions of an account, for example because its password changed."""
+        for session in self.sessions:
+            if session.account_name == account:
+                session.kick(text)
 
 
 def _handler(session: Session, name: str) -> Handler:
@@ -101,7 +159,9 @@ def _handler(session: Session, name: str) -> Handler:
         if session.mailbox is not None:
             found = found or SELECTED.get(name)
     if found is None:
-        raise NoError(f"{name.lower()} not allowed in this connection state")
+        raise NoError("not allowed in this connection state")
+    if session.uid_only and name in NEED_UIDS:
+        raise uid_required()
     return found
 
 
@@ -110,94 +170,122 @@ class Shell:
 
     def __init__(self, session: Session, ctx: ImapContext) -> None:
         self._session, self._ctx = session, ctx
-        self._append: messages.Append | None = None
+        self._incoming: append.Incoming | None = None
         self._commands = 0
         self._log = _logger.bind(cid=session.conn.cid, remote=session.conn.remote[0])
 
     async def run(self) -> None:
         """Until the client goes, or the server stops."""
         session = self._session
-        session.conn.write(f"* OK [CAPABILITY {login.capabilities(session)}] mox imap\r\n".encode())
+        session.untagged(f"OK [CAPABILITY {capabilities(session)}] mox imap")
         while not session.logged_out:
             event = await self._next_event()
             if self._ctx.stopping.is_set():
                 raise CloseError("shutting down")
             match event[0]:
                 case "continue":
-                    session.conn.write(b"+ \r\n")
+                    session.write(b"+ \r\n")
                 case "command":
                     await self._command(event[1])
                 case "append":
-                    await self._append_message(event)
+                    await self._message(event[1])
                 case "error":
-                    await self._bad(event)
+                    await self._bad(event[1])
+        await session.finish_output()
 
     async def _next_event(self) -> tuple[Any, ...]:
         session = self._session
-        anonymous = session.account is None
+        timeout_s = ANONYMOUS_TIMEOUT_S if session.account is None else AUTHENTICATED_TIMEOUT_S
+        if session.is_slow:
+            await asyncio.sleep(self._ctx.delays.bad_client_s)
         try:
-            return await session.next_event(ANONYMOUS_TIMEOUT_S if anonymous else AUTHENTICATED_TIMEOUT_S)
+            while (event := session.reader.next()) is None:
+                watch = session.notify is not None and self._incoming is None
+                if not await session.receive(timeout_s, watch):
+                    await apply_changes(session, with_delayed=False)
         except TimeoutError:
             raise CloseError("inactive") from None
+        return event
 
-    async def _append_message(self, event: tuple[Any, ...]) -> None:
+    async def _message(self, literal: MessageLiteral) -> None:
+        self._commands += 1
         try:
-            self._append = await messages.append_message(self._session, self._append, event)
+            self._incoming = await append.take_message(self._session, self._incoming, literal)
         except NoError as err:
-            self._append = None
-            await self._result(str(event[1]), "APPEND", _failure(err, "append"))
+            self._incoming = None
+            await self._result(literal.tag, literal.name, _failure(err, literal.name))
 
-    async def _bad(self, event: tuple[Any, ...]) -> None:
-        _, tag, code, text, unknown, fatal = event
-        if self._append is not None:
-            await messages.discard(self._session, self._append)
-            self._append = None
-        if self._commands == 0 and unknown:
+    def _give_up(self) -> None:
+        if self._incoming is not None:
+            append.discard(self._session, self._incoming)
+            self._incoming = None
+
+    async def _bad(self, error: CommandError) -> None:
+        self._give_up()
+        if self._commands == 0 and (error.unknown or not error.name):
             raise CloseError("please try again speaking imap")
-        self._log.info("bad command", err=text)
-        if fatal:
-            self._session.untagged(f"BYE [ALERT] {text}")
-        prefix = f"[{code}] " if code else ""
-        kind = "NO" if str(code).startswith("BADCHARSET") else "BAD"
-        await self._result(str(tag), "", f"{kind} {prefix}{text}")
-        if fatal:
+        self._commands += not error.unknown
+        self._log.info("bad command", cmd=error.name, err=error.text)
+        if error.fatal:
+            self._session.untagged(f"BYE [ALERT] {error.text}")
             self._session.logged_out = True
+        name = error.name.lower()
+        if error.code.startswith(REFUSALS):
+            answer = f"NO [{error.code}] {name} {error.text}"
+        else:
+            code = f"[{error.code}] " if error.code else ""
+            answer = f"BAD {code}{name} unrecognized syntax/command: {error.text}"
+        await self._result(error.tag, error.name, answer)
 
     async def _command(self, command: Command) -> None:
         self._commands += 1
         started = time.monotonic()
         result = "ok"
+        name = command.name.lower()
         try:
-            if command.name == "APPEND" and self._append is not None:
-                state, self._append = self._append, None
-                text = await messages.append_done(self._session, state)
+            if self._incoming is not None and command.name == self._incoming.name:
+                state, self._incoming = self._incoming, None
+                text = await append.finish(self._session, state)
             else:
                 text = await _handler(self._session, command.name)(self._session, command)
-            answer = f"OK {text or f'{command.name.lower()} done'}" if text != "-" else ""
+            answer = f"OK {text or f'{name} done'}" if text != "-" else ""
         except NoError as err:
             result = "badsyntax" if isinstance(err, BadError) else "usererror"
-            answer = _failure(err, command.name.lower())
+            answer = _failure(err, name)
         except (ConnectionError, TimeoutError, CloseError, asyncio.CancelledError):
             raise
         except Exception:
             metrics.panics.labels("imapserver").inc()
             self._log.exception("command failed", cmd=command.name)
-            result, answer = "servererror", "NO internal error, see the server's log"
-        metrics.imap_commands.labels(command.name.lower(), result).observe(time.monotonic() - started)
+            result, answer = "servererror", f"NO {name} internal error, see the server's log"
+        metrics.imap_commands.labels(name, result).observe(time.monotonic() - started)
         if answer:
             await self._result(command.tag, command.name, answer)
 
     async def _result(self, tag: str, name: str, answer: str) -> None:
         session = self._session
-        if name and name not in KEEP_CHANGES and not session.logged_out:
-            await session.apply_changes()
-        session.conn.write(f"{tag} {answer}\r\n".encode())
+        if name not in KEEP_CHANGES and not session.logged_out:
+            await apply_changes(session)
+        session.write(f"{tag} {answer}\r\n".encode())
 
 
 def _failure(err: NoError, name: str) -> str:
     kind = "BAD" if isinstance(err, BadError) else "NO"
     code = f"[{err.code}] " if err.code else ""
-    return f"{kind} {code}{name} {err}"
+    return f"{kind} {code}{name.lower()} {err}"
+
+
+def _refusal(ctx: ImapContext, ip: str) -> str:
+    """Why a connection from this address is not served now; empty when it is, and then it is counted."""
+    if ctx.stopping.is_set():
+        return "mox shutting down"
+    if not ctx.rate.add(ip):
+        return "connection rate from your ip or network too high, slow down please"
+    if not ctx.logins.may_try(ip):
+        return "too many auth failures"
+    if not ctx.open.add(ip):
+        return "too many open connections from your ip or network"
+    return ""
 
 
 async def serve_connection(
@@ -207,24 +295,18 @@ async def serve_connection(
     ip = conn.remote[0]
     _logger.info("new connection", cid=conn.cid, remote=ip, service=service, tls=conn.tls is not None)
     metrics.imap_connections.labels(service).inc()
-    refusal = ""
-    if ctx.stopping.is_set():
-        refusal = "mox shutting down"
-    elif not ctx.rate.add(ip):
-        refusal = "connection rate from your ip or network too high, slow down please"
-    elif not ctx.logins.may_try(ip):
-        refusal = "too many auth failures"
-    elif not ctx.open.add(ip):
-        refusal = "too many open connections from your ip or network"
-    if refusal:
+    if refusal := _refusal(ctx, ip):
         conn.write(f"* BYE {refusal}\r\n".encode())
         return
     plain_allowed = bool(listener.IMAP and listener.IMAP.NoRequireSTARTTLS)
     session = Session(conn, ctx, tls, plain_allowed)
+    ctx.add(session)
     try:
         await Shell(session, ctx).run()
     except CloseError as err:
         session.untagged(f"BYE {err}")
+        await session.finish_output()
     finally:
+        ctx.sessions.discard(session)
         session.close()
         ctx.open.remove(ip)

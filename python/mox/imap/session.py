@@ -1,23 +1,23 @@
-"""State of one IMAP connection, its responses, and the changes of others that it must report."""
+"""State of one IMAP connection: what is enabled and selected, its input and output.
 
-from collections.abc import Iterable
+What other sessions did is reported by `updates`; commands are in a module per family; `server` drives it all.
+"""
+
+import asyncio
 from typing import Any
 
-from mox._rust import CommandReader, MailboxIndex, SequenceSet, SessionView, quote_mailbox
+from mox._rust import CommandReader, Deflate, Inflate, MailboxIndex, SequenceSet, SessionView, quote_mailbox
+from mox.imap.errors import BadError, CloseError, NoError
+from mox.imap.filters import Notify
 from mox.net.conn import Connection
 from mox.store.account import Account
-from mox.store.changes import (
-    Changes,
-    FlagsChanged,
-    MailboxChanged,
-    MessageAdded,
-    MessagesRemoved,
-    SubscriptionChanged,
-)
+from mox.store.changes import Changes
 from mox.store.types import Mailbox, SpecialUse
 
 WRITE_TIMEOUT_S = 300.0
 FIXED_FLAGS = "\\Seen \\Answered \\Flagged \\Deleted \\Draft $Forwarded $Junk $NotJunk $Phishing $MDNSent"
+# Output is handed to the connection in pieces of about this size.
+OUTPUT_BYTES = 1 << 16
 _USES = {
     SpecialUse.ARCHIVE: "\\Archive",
     SpecialUse.DRAFT: "\\Drafts",
@@ -27,25 +27,14 @@ _USES = {
 }
 
 
-class NoError(Exception):
-    """Answered with NO."""
-
-    def __init__(self, text: str, code: str = "") -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class BadError(NoError):
-    """Answered with BAD."""
-
-
-class CloseError(Exception):
-    """The connection ends; the text is said with BYE."""
-
-
 def special_use_names(use: SpecialUse) -> list[str]:
     """Attributes of RFC 6154."""
     return [name for flag, name in _USES.items() if use & flag]
+
+
+def flag_list(mailbox: Mailbox) -> str:
+    """The inside of a FLAGS response."""
+    return " ".join([FIXED_FLAGS, *mailbox.keywords.split()])
 
 
 class Session:
@@ -59,18 +48,32 @@ class Session:
         self.reader = CommandReader()
         self.enabled: set[str] = set()
         self.user = ""
+        self.user_agent = ""
         self.failed_logins = 0
+        self.is_slow = False
         self.account: Account | None = None
         self.account_name = ""
         self.changes: Changes | None = None
+        self.notify: Notify | None = None
+        self.logged_out = False
+        self._incoming: asyncio.Task[bytes] | None = None
+        self._kicked = ""
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._deflate: Deflate | None = None
+        self._inflate: Inflate | None = None
+        self._deselect()
+
+    def _deselect(self) -> None:
         self.mailbox: Mailbox | None = None
         self.read_only = False
         self.view = SessionView([])
         self.index: MailboxIndex | None = None
-        self.saved: list[int] = []
-        self.logged_out = False
+        self.uidnext = 1
+        # Sorted UIDs of `$`; None when nothing was saved (RFC 5182).
+        self.saved: list[int] | None = None
 
-    # Output
+    # What is enabled
 
     @property
     def utf8(self) -> bool:
@@ -82,52 +85,159 @@ class Session:
         """IMAP4rev2 is enabled."""
         return "IMAP4REV2" in self.enabled
 
+    @property
+    def condstore(self) -> bool:
+        """Modification sequences are shown (RFC 7162)."""
+        return "CONDSTORE" in self.enabled
+
+    @property
+    def uid_only(self) -> bool:
+        """Message sequence numbers are not used (RFC 9586)."""
+        return "UIDONLY" in self.enabled
+
+    @property
+    def vanishes(self) -> bool:
+        """Removals are reported with VANISHED."""
+        return bool(self.enabled & {"QRESYNC", "UIDONLY"})
+
+    def enable_condstore(self) -> None:
+        """RFC 7162 §3.1: the first enabling command shows the selected mailbox's HIGHESTMODSEQ. Raises NoError."""
+        if self.condstore:
+            return
+        self.enabled.add("CONDSTORE")
+        if self.mailbox is not None:
+            self.untagged(f"OK [HIGHESTMODSEQ {self.highest_modseq()}] after condstore-enabling command")
+
+    def highest_modseq(self) -> int:
+        """Of the selected mailbox. Raises NoError when it was deleted."""
+        mailbox, _ = self.selected()
+        current = self.opened().known(mailbox.id)
+        if current is None:
+            raise NoError("mailbox has been deleted", "NONEXISTENT")
+        return max(1, current.modseq)
+
+    # Output
+
+    def write(self, data: bytes) -> None:
+        """Queue octets until the next `flush`."""
+        if data:
+            self._out.append(data)
+            self._out_bytes += len(data)
+
     def untagged(self, text: str) -> None:
         """Queue `* text`."""
-        self.conn.write(f"* {text}\r\n".encode())
+        self.write(f"* {text}\r\n".encode())
 
     def name(self, name: str) -> str:
         """A mailbox name for the wire."""
         return quote_mailbox(name, self.utf8).decode()
 
     async def flush(self) -> None:
-        """Let the client catch up."""
+        """Send what is queued and let the client catch up. Raises ConnectionError, TimeoutError."""
+        data = b"".join(self._out)
+        self._out.clear()
+        self._out_bytes = 0
+        if data and self._deflate is not None:
+            data = self._deflate.write(data, flush=True)
+        if data and self.is_slow:
+            await self._trickle(data)
+        elif data:
+            self.conn.write(data)
         await self.conn.drain(WRITE_TIMEOUT_S)
 
-    # Input outside of commands
+    async def _trickle(self, data: bytes) -> None:
+        """To a client that fails to log in again and again."""
+        for start in range(len(data)):
+            self.conn.write(data[start : start + 1])
+            await self.conn.drain(WRITE_TIMEOUT_S)
+            await asyncio.sleep(self.ctx.delays.bad_client_s)
+
+    async def flush_full(self) -> None:
+        """Send what is queued when it is much: for long answers."""
+        if self._out_bytes >= OUTPUT_BYTES:
+            await self.flush()
+
+    async def start_compression(self) -> None:
+        """RFC 4978: everything after what is queued is compressed, both ways."""
+        await self.flush()
+        self._deflate, self._inflate = Deflate(), Inflate()
+        self._feed(self.reader.drain())
+
+    @property
+    def is_compressed(self) -> bool:
+        """COMPRESS is active."""
+        return self._deflate is not None
+
+    async def finish_output(self) -> None:
+        """Send what is queued as the last, with the end of the compressed stream."""
+        await self.flush()
+        if self._deflate is not None:
+            self.conn.write(self._deflate.finish())
+
+    # Input
+
+    def _feed(self, data: bytes) -> None:
+        if self._inflate is not None:
+            try:
+                data = self._inflate.feed(data)
+            except ValueError as err:
+                raise CloseError(f"broken compressed data: {err}") from err
+        self.reader.feed(data)
+
+    async def receive(self, timeout_s: float, watch: bool = False) -> bool:
+        """Get more input; False when `watch` and changes came before any. Raises ConnectionError at the end of the
+        stream, TimeoutError, CloseError when the session was kicked out."""
+        await self.flush()
+        if self._kicked:
+            raise CloseError(self._kicked)
+        if self._inflate is not None and self._inflate.has_more:
+            self._feed(b"")
+            return True
+        if self._incoming is None:
+            self._incoming = asyncio.ensure_future(self.conn.read(timeout_s))
+        if watch:
+            assert self.changes is not None
+            changed = asyncio.ensure_future(self.changes.wait())
+            try:
+                await asyncio.wait({self._incoming, changed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+            if not self._incoming.done():
+                return False
+        incoming, self._incoming = self._incoming, None
+        try:
+            data = await incoming
+        except asyncio.CancelledError:
+            if self._kicked:
+                raise CloseError(self._kicked) from None
+            raise
+        if not data:
+            raise ConnectionError("closed by peer")
+        self._feed(data)
+        return True
+
+    def kick(self, text: str) -> None:
+        """End the session as soon as it waits for input, with BYE and this text."""
+        self._kicked = text
+        if self._incoming is not None:
+            self._incoming.cancel()
 
     async def line(self, timeout_s: float) -> bytes:
         """A line that is no command."""
         self.reader.expect_line()
         while (event := self.reader.next()) is None:
-            await self.flush()
-            self.reader.feed(await self._read(timeout_s))
-        if event[0] != "line":
-            raise CloseError(str(event[3]) if event[0] == "error" else "expected a line")
-        return bytes(event[1])
-
-    async def _read(self, timeout_s: float) -> bytes:
-        data = await self.conn.read(timeout_s)
-        if not data:
-            raise ConnectionError("closed by peer")
-        return data
-
-    async def next_event(self, timeout_s: float) -> tuple[Any, ...]:
-        """The next event of the reader."""
-        while (event := self.reader.next()) is None:
-            await self.flush()
-            self.reader.feed(await self._read(timeout_s))
-        return event
+            await self.receive(timeout_s)
+        return expected_line(event)
 
     async def literal_piece(self, timeout_s: float) -> bytes:
         """Some octets of the message literal."""
         data = self.reader.take_literal(1 << 18)
         while not data:
-            self.reader.feed(await self._read(timeout_s))
+            await self.receive(timeout_s)
             data = self.reader.take_literal(1 << 18)
         return data
 
-    # The selected mailbox
+    # Account and mailbox
 
     def opened(self) -> Account:
         """The account of an authenticated session."""
@@ -143,37 +253,55 @@ class Session:
         """The client is who it claims to be."""
         self.account, self.account_name, self.user = account, name, user
         self.changes = account.subscribe()
+        self.failed_logins, self.is_slow = 0, False
+
+    def log_out(self) -> None:
+        """Back to the state before the log-in (RFC 8437)."""
+        self.unselect()
+        if self.changes is not None:
+            self.opened().unsubscribe(self.changes)
+        self.account, self.account_name, self.user, self.changes = None, "", "", None
+        self.enabled.clear()
+        self.notify = None
+        self.reader.set_utf8(False)
+
+    def select(self, mailbox: Mailbox, index: MailboxIndex, read_only: bool) -> None:
+        """A mailbox is selected; the index is given back by `unselect`."""
+        self.mailbox, self.index, self.view = mailbox, index, index.new_view()
+        self.read_only = read_only
+        self.uidnext = max(mailbox.uidnext, self.view.max_uid + 1)
+        self.saved = None
 
     def unselect(self) -> None:
         """No mailbox is selected any more."""
         if self.mailbox is not None:
             self.opened().release_index(self.mailbox.id)
-        self.mailbox, self.index, self.view = None, None, SessionView([])
+        if self.notify is not None:
+            self.notify.delayed.clear()
+        self._deselect()
 
     def close(self) -> None:
         """Give everything back."""
         self.unselect()
         if self.changes is not None:
             self.opened().unsubscribe(self.changes)
+        if self._incoming is not None:
+            self._incoming.cancel()
 
-    def uids(self, sequence: SequenceSet, is_uid: bool) -> list[int]:
+    def uids(self, sequence: SequenceSet, is_uid: bool, clamp: bool = False) -> list[int]:
         """UIDs of a set, ascending. Raises BadError."""
         if sequence.is_saved:
-            return [uid for uid in self.saved if self.view.seq(uid) is not None]
+            return self.view.known(self.saved or [])
+        if not is_uid and self.uid_only:
+            raise BadError("cannot use message sequence numbers with uidonly", "UIDREQUIRED")
         try:
-            return self.view.resolve(sequence, is_uid)
+            return self.view.resolve(sequence, is_uid, clamp)
         except ValueError as err:
             raise BadError(str(err)) from err
 
     def flag_items(self) -> list[str]:
         """What is reported of a message whose flags changed."""
-        return ["FLAGS", "MODSEQ"] if "CONDSTORE" in self.enabled else ["FLAGS"]
-
-    async def enable_condstore(self) -> None:
-        """RFC 7162 §3.1: once, with the selected mailbox's HIGHESTMODSEQ."""
-        if "CONDSTORE" in self.enabled:
-            return
-        self.enabled.add("CONDSTORE")
+        return ["FLAGS", "MODSEQ"] if self.condstore else ["FLAGS"]
 
     async def own(self, modseq: int | None) -> None:
         """An operation of this session made `modseq`: bring the index up to it, and do not report it as a change."""
@@ -181,76 +309,20 @@ class Session:
             assert self.changes is not None
             self.changes.own(modseq)
             await self.opened().sync()
+            self.show_keywords()
 
-    # Changes of others
-
-    async def apply_changes(self) -> None:
-        """Report everything that is pending. Raises CloseError after an overflow."""
-        if self.changes is None:
+    def show_keywords(self) -> None:
+        """Tell of keywords that are new in the selected mailbox."""
+        current = self.opened().known(self.mailbox.id) if self.mailbox is not None else None
+        if current is None or self.mailbox is None or current.keywords == self.mailbox.keywords:
             return
-        await self.opened().catch_up()
-        if self.changes.overflow:
-            raise CloseError("too many pending changes, please reconnect")
-        self._report(self.changes.take())
-
-    def _report(self, changes: list[Any]) -> None:
-        added: list[int] = []
-        flagged: set[int] = set()
-        for change in changes:
-            mine = self.mailbox is not None and getattr(change, "mailbox_id", None) == self.mailbox.id
-            match change:
-                case MessageAdded(uid=uid) if mine:
-                    added.append(uid)
-                case FlagsChanged(uid=uid) if mine:
-                    flagged.add(uid)
-                case MessagesRemoved(uids=uids) if mine:
-                    self._report_messages(added, flagged)
-                    added, flagged = [], set()
-                    self.conn.write(self.view.expunge(uids))
-                case MailboxChanged():
-                    self._report_mailbox(change)
-                case SubscriptionChanged():
-                    self._report_subscription(change)
-        self._report_messages(added, flagged)
-
-    def _report_messages(self, added: list[int], flagged: set[int]) -> None:
-        if self.index is None:
-            return
-        if added and self.view.append(sorted(added)):
-            self.untagged(f"{len(self.view)} EXISTS")
-            flagged = flagged | set(added)
-        if flagged:
-            self.conn.write(self.index.render_flags(self.view, sorted(flagged), self.flag_items()))
-
-    def _report_mailbox(self, change: MailboxChanged) -> None:
-        box = change.mailbox
-        name = self.name(box.name)
-        if box.expunged:
-            if self.rev2:
-                self.untagged(f'LIST (\\NonExistent) "/" {name}')
-        elif change.is_new:
-            self.untagged(f'LIST () "/" {name}')
-        elif change.old_name:
-            old = f' ("OLDNAME" ({self.name(change.old_name)}))' if self.rev2 else ""
-            self.untagged(f'LIST () "/" {name}{old}')
-        if change.new_keywords and self.mailbox is not None and self.mailbox.id == box.id:
-            self.untagged(f"FLAGS ({flag_list(box)})")
-
-    def _report_subscription(self, change: SubscriptionChanged) -> None:
-        flags = "" if change.removed else "\\Subscribed"
-        self.untagged(f'LIST ({flags}) "/" {self.name(change.name)}')
-
-    async def wait_for_changes(self) -> None:
-        """Return when there may be something to report."""
-        assert self.changes is not None
-        await self.changes.wait()
-
-    def add_own_messages(self, uids: Iterable[int]) -> None:
-        """Messages that this session put into its selected mailbox."""
-        if self.view.append(sorted(uids)):
-            self.untagged(f"{len(self.view)} EXISTS")
+        self.mailbox = current
+        if self.notify is None or self.notify.wants_flags():
+            self.untagged(f"FLAGS ({flag_list(current)})")
 
 
-def flag_list(mailbox: Mailbox) -> str:
-    """For FLAGS."""
-    return " ".join([FIXED_FLAGS, *mailbox.keywords.split()])
+def expected_line(event: tuple[Any, ...]) -> bytes:
+    """The line of an event. Raises CloseError for any other."""
+    if event[0] != "line":
+        raise CloseError(event[1].text if event[0] == "error" else "expected a line")
+    return bytes(event[1])

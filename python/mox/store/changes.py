@@ -135,8 +135,13 @@ class Changes:
         """Return when there is something to take."""
         await self._ready.wait()
 
+    def is_own(self, modseq: int) -> bool:
+        """The session made this modseq itself."""
+        return modseq in self._own
+
     def take(self) -> list[Change]:
-        """All queued changes of others, in order."""
+        """All queued changes of others, in order; nothing, and `overflow` is over, when there were too many."""
+        self.overflow = False
         changes = [c for c in self._queue if c.modseq not in self._own]
         self._queue.clear()
         self._ready.clear()

@@ -18,9 +18,11 @@ from mox.store.policy import JUNK_FLAGS
 from mox.store.types import NO_FACTS, Facts, Flag, Mailbox, SpecialUse, StoredFlags
 
 HOT = "uid, flags, keywords, modseq, size, received_ms, save_ms, message_id"
-HotRow = tuple[int, int, str, int, int, int, int, int]
-# With `trained` at the end.
-LiveRow = tuple[int, int, str, int, int, int, int, int, int]
+# What the mailbox index holds of a message: the above and the zone of `received_ms`.
+INDEXED = f"{HOT}, received_zone"
+HotRow = tuple[int, int, str, int, int, int, int, int, int]
+# With `trained` and the zone at the end.
+LiveRow = tuple[int, int, str, int, int, int, int, int, int, int]
 MAX_UID = 2**32 - 2
 
 
@@ -39,6 +41,8 @@ class NewMessage:
     flags: int = 0
     keywords: frozenset[str] = field(default_factory=frozenset)
     facts: Facts = NO_FACTS
+    # Minutes east of UTC.
+    received_zone: int = 0
     mailbox_orig_id: int = 0
     mailbox_destined_id: int = 0
 
@@ -129,7 +133,7 @@ def _reserve(tx: Tx, count: int, octets: int, quota: int | None) -> int:
 
 _INSERT_HOT = (
     "INSERT INTO message_hot (account_id, mailbox_id, uid, message_id, flags, keywords, modseq, create_seq, size, "
-    "received_ms, save_ms, trained) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "received_ms, save_ms, trained, received_zone) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _FACTS = ", ".join(f.name for f in msgspec.structs.fields(Facts))
 _COLD = (
@@ -166,6 +170,7 @@ def add(tx: Tx, mailbox_id: int, new: Sequence[NewMessage], quota: int | None = 
             message.received_ms,
             message.save_ms,
             training.NOTHING,
+            message.received_zone,
         )
     reputation.mark(tx, [(number, 0, f) for number, f in zip(ids, flags, strict=True)])
     training.follow(tx, [(number, 0, training.wanted(f)) for number, f in zip(ids, flags, strict=True)])
@@ -216,14 +221,16 @@ def _insert_cold(tx: Tx, mailbox: Mailbox, message_id: int, message: NewMessage)
 def _live(tx: Tx, mailbox_id: int, uids: Sequence[int] | None) -> list[LiveRow]:
     """Rows of the UIDs that are there, of all when None, ascending."""
     if uids is None:
-        sql = f"SELECT {HOT}, trained FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
+        sql = (
+            f"SELECT {HOT}, trained, received_zone FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
+        )
         return tx.run(sql, tx.account_id, mailbox_id)
     if not uids:
         return []
     wanted = set(uids)
     rows = tx.run(
-        f"SELECT {HOT}, trained FROM message WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ? "
-        "ORDER BY uid",
+        f"SELECT {HOT}, trained, received_zone FROM message WHERE account_id = ? AND mailbox_id = ? "
+        "AND uid BETWEEN ? AND ? ORDER BY uid",
         tx.account_id,
         mailbox_id,
         min(wanted),
@@ -259,14 +266,14 @@ def set_flags(
         uid, old, words, modseq = row[:4]
         if unchanged_since is not None and modseq > unchanged_since:
             refused.append(uid)
-            rows.append(StoredFlags(uid, old, words, modseq))
+            rows.append(StoredFlags(uid, old, words, modseq, modseq))
             continue
         new, new_words = _changed(old, words, mode, flags, keywords)
         if (new, new_words) == (old, words):
-            rows.append(StoredFlags(uid, old, words, modseq))
+            rows.append(StoredFlags(uid, old, words, modseq, modseq))
             continue
         changed.append((row, new, new_words))
-        rows.append(StoredFlags(uid, new, new_words, tx.next_modseq()))
+        rows.append(StoredFlags(uid, new, new_words, tx.next_modseq(), modseq))
     if changed:
         _save_flags(tx, mailbox_id, changed)
         if mode != "-":
@@ -358,7 +365,7 @@ def copy(
     )
     recipients.copy(tx, [(new, old) for new, _, old in pairs])
     threads.copied(tx, [(new, old) for new, _, old in pairs])
-    copies = [(*r[:7], first + i, training.NOTHING) for i, r in enumerate(rows)]
+    copies = [(*r[:7], first + i, training.NOTHING, r[9]) for i, r in enumerate(rows)]
     return _put_into(tx, source, target, copies, save_ms, keep_seen=True)
 
 
@@ -385,7 +392,7 @@ def _put_into(
     tx.many(
         _INSERT_HOT,
         [
-            (tx.account_id, target.id, first + i, r[7], flags[i], r[2], modseq, modseq, r[4], r[5], save_ms, r[8])
+            (tx.account_id, target.id, first + i, r[7], flags[i], r[2], modseq, modseq, r[4], r[5], save_ms, r[8], r[9])
             for i, r in enumerate(rows)
         ],
     )
@@ -431,13 +438,13 @@ def _arriving_flags(tx: Tx, source: Mailbox, target: Mailbox, rows: Sequence[Liv
 
 def hot_rows(tx: Tx, mailbox_id: int) -> list[HotRow]:
     """All live rows of a mailbox, ascending."""
-    sql = f"SELECT {HOT} FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
+    sql = f"SELECT {INDEXED} FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
     return tx.run(sql, tx.account_id, mailbox_id)
 
 
 def changed_rows(tx: Tx, modseq: int) -> list[tuple[Any, ...]]:
     """(mailbox_id, create_seq, expunged, *hot row) of the account's messages changed after `modseq`, in order."""
-    columns = ", ".join(f"h.{name}" for name in HOT.split(", "))
+    columns = ", ".join(f"h.{name}" for name in INDEXED.split(", "))
     sql = (
         f"SELECT h.mailbox_id, h.create_seq, h.expunged, {columns} FROM mailbox_all m JOIN message_hot h "
         "ON h.account_id = m.account_id AND h.mailbox_id = m.id "

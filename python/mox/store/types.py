@@ -90,12 +90,13 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class StoredFlags:
-    """A message after a flag change."""
+    """A message after a flag change, and its modseq before."""
 
     uid: int
     flags: int
     keywords: str
     modseq: int
+    before: int
 
 
 class Validation(IntEnum):

@@ -184,6 +184,12 @@ impl MailboxIndex {
         self.rows.iter().filter(|r| r.live).map(|r| r.uid).collect()
     }
 
+    /// The message is there and was not removed.
+    #[must_use]
+    pub fn is_live(&self, uid: u32) -> bool {
+        self.find(uid).is_ok_and(|at| self.rows[at].live)
+    }
+
     /// A message's facts, also of a removed one.
     #[must_use]
     pub fn get(&self, uid: u32) -> Option<Row> {

@@ -56,6 +56,8 @@ CREATE TABLE message_hot (
     expunged INTEGER NOT NULL DEFAULT 0,
     size INTEGER NOT NULL,
     received_ms INTEGER NOT NULL,
+    -- Minutes east of UTC: IMAP shows and compares INTERNALDATE in the zone it came with.
+    received_zone INTEGER NOT NULL DEFAULT 0,
     save_ms INTEGER NOT NULL,
     -- What the junk filter has learned it as: 0 nothing, 1 ham, 2 junk.
     trained INTEGER NOT NULL DEFAULT 0,

@@ -212,6 +212,23 @@ impl MailboxIndex {
             .collect()
     }
 
+    /// UIDs of `uids` changed after `modseq`, of those that are not removed.
+    fn newer(&self, uids: Vec<u32>, modseq: u64) -> Vec<u32> {
+        let index = self.read();
+        let newer = |uid: &u32| {
+            index.is_live(*uid) && index.get(*uid).is_some_and(|row| row.modseq > modseq)
+        };
+        uids.into_iter().filter(newer).collect()
+    }
+
+    /// UIDs of `uids` that were removed.
+    fn removed(&self, uids: Vec<u32>) -> Vec<u32> {
+        let index = self.read();
+        uids.into_iter()
+            .filter(|&uid| !index.is_live(uid))
+            .collect()
+    }
+
     fn max_modseq(&self, uids: Vec<u32>) -> u64 {
         self.read().max_modseq(&uids)
     }

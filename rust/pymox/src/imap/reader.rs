@@ -25,6 +25,16 @@ impl SequenceSet {
         self.set.is_saved()
     }
 
+    /// The numbers of ascending `numbers` that are in the set, with `*` as `star`.
+    fn filter(&self, numbers: Vec<u32>, star: u32) -> Vec<u32> {
+        let ranges = self.set.ranges(star);
+        let inside = |number: &u32| {
+            let at = ranges.partition_point(|r| r.1 < *number);
+            ranges.get(at).is_some_and(|r| r.0 <= *number)
+        };
+        numbers.into_iter().filter(inside).collect()
+    }
+
     #[getter]
     fn is_star(&self) -> bool {
         self.set.is_single() && self.set.has_star()

@@ -12,6 +12,14 @@ fn quote_string<'py>(py: Python<'py>, value: &str, utf8: bool) -> Bound<'py, PyB
 }
 
 #[pyfunction]
+#[pyo3(signature = (value, utf8 = false))]
+fn quote_astring(value: &str, utf8: bool) -> String {
+    let mut out = Vec::new();
+    render::astring(&mut out, value, utf8);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[pyfunction]
 #[pyo3(signature = (name, utf8 = false))]
 fn quote_mailbox<'py>(py: Python<'py>, name: &str, utf8: bool) -> Bound<'py, PyBytes> {
     let mut out = Vec::new();
@@ -54,6 +62,7 @@ fn encode_utf7(name: &str) -> String {
 /// Adds this file's functions to the module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(quote_string, m)?)?;
+    m.add_function(wrap_pyfunction!(quote_astring, m)?)?;
     m.add_function(wrap_pyfunction!(quote_mailbox, m)?)?;
     m.add_function(wrap_pyfunction!(render_vanished, m)?)?;
     m.add_function(wrap_pyfunction!(decode_utf7, m)?)?;

@@ -1,0 +1,204 @@
+"""APPEND and REPLACE (RFC 9051 §6.3.12, RFC 3502, RFC 8508): commands whose messages are taken as they arrive.
+
+Whatever is wrong, a literal that was announced without waiting is read to its end, so that no octet of a message is ever
+taken for a command.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mox._rust import LiteralReceiver, MessageLiteral, format_set
+from mox.imap.errors import BadError, CloseError, NoError, store_errors
+from mox.imap.mailboxes import checked
+from mox.imap.messages import writable
+from mox.imap.session import Session
+from mox.imap.updates import apply_changes
+from mox.store import mailboxes, messages, sync
+from mox.store.account import Prepared
+from mox.store.engine import Tx
+from mox.store.types import parse_flags
+
+LITERAL_TIMEOUT_S = 30.0
+DISCARD_BYTES = 1_000_000
+# Of APPEND; what cannot be used is read only up to here.
+DISCARD_APPEND_BYTES = 100 << 20
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A command in progress: messages whose bytes are here, or what is wrong with it."""
+
+    name: str
+    mailbox: str
+    prepared: list[tuple[Prepared, dict[str, Any]]] = field(default_factory=list)
+    octets: int = 0
+    error: NoError | None = None
+    # The message that REPLACE removes.
+    old_uid: int = 0
+
+
+def is_allowed(session: Session, name: str) -> bool:
+    """The command fits the state of the connection."""
+    return session.account is not None and (name == "APPEND" or session.mailbox is not None)
+
+
+async def take_message(session: Session, state: Incoming | None, literal: MessageLiteral) -> Incoming:
+    """Take one message. Raises NoError when its literal will not come, CloseError when it is too long to skip."""
+    if state is None:
+        state = Incoming(literal.name, literal.mailbox)
+        await _check(session, state, literal)
+    state.octets += literal.size
+    if state.error is None:
+        await _check_quota(session, state)
+    if state.error is None and literal.size == 0:
+        state.error = NoError("empty message, cancelling append")
+    if state.error is not None and literal.sync and literal.size:
+        discard(session, state)
+        session.reader.abandon()
+        raise state.error
+    if literal.sync:
+        session.write(b"+ \r\n")
+    if state.error is not None:
+        await _skip(session, state, literal.size)
+    else:
+        await _receive(session, state, literal)
+    return state
+
+
+async def _check(session: Session, state: Incoming, literal: MessageLiteral) -> None:
+    """Everything that can be known before the message is here."""
+    try:
+        if not is_allowed(session, literal.name):
+            raise NoError("not allowed in this connection state")
+        if literal.replaced is not None:
+            writable(session)
+            state.old_uid = _old_uid(session, literal)
+        state.mailbox = checked(literal.mailbox)
+    except NoError as err:
+        state.error = err
+        return
+    found = await session.opened().read(lambda tx: mailboxes.find(tx, state.mailbox))
+    if found is None:
+        state.error = NoError("no such mailbox", "TRYCREATE")
+
+
+def _old_uid(session: Session, literal: MessageLiteral) -> int:
+    """RFC 8508 §3. Raises NoError."""
+    assert literal.replaced is not None
+    is_uid = literal.name.startswith("UID")
+    if session.uid_only and not is_uid:
+        raise BadError("cannot use message sequence numbers with uidonly", "UIDREQUIRED")
+    if literal.replaced.is_star and not len(session.view):
+        raise BadError("mailbox is empty")
+    found = session.uids(literal.replaced, is_uid, clamp=True)
+    if not found:
+        raise NoError("no such message" if is_uid else "invalid msgseq")
+    return found[0]
+
+
+async def _check_quota(session: Session, state: Incoming) -> None:
+    used, limit = await session.opened().read(sync.disk_usage)
+    if 0 < limit < used + state.octets:
+        state.error = NoError(f"account over maximum total message size {limit}", "OVERQUOTA")
+
+
+async def _skip(session: Session, state: Incoming, size: int) -> None:
+    if size > (DISCARD_APPEND_BYTES if state.name == "APPEND" else DISCARD_BYTES):
+        raise CloseError("[ALERT] error condition and non-synchronizing literal too big")
+    while size > 0:
+        size -= len(await session.literal_piece(LITERAL_TIMEOUT_S))
+
+
+async def _receive(session: Session, state: Incoming, literal: MessageLiteral) -> None:
+    receiver = LiteralReceiver(str(session.ctx.store.tmp_dir), literal.size)
+    while not receiver.done:
+        receiver.feed(await session.literal_piece(LITERAL_TIMEOUT_S))
+    flags, keywords = parse_flags(literal.flags)
+    facts: dict[str, Any] = {"flags": flags, "keywords": keywords}
+    if literal.date is not None:
+        facts["received_ms"], facts["received_zone"] = literal.date
+    try:
+        prepared = await session.opened().prepare(receiver.finish())
+    except OSError:
+        state.error = NoError("cannot store the message now")
+        return
+    state.prepared.append((prepared, facts))
+
+
+def discard(session: Session, state: Incoming) -> None:
+    """Remove the files of a command that failed."""
+    for prepared, _ in state.prepared:
+        session.opened().discard(prepared)
+    state.prepared.clear()
+
+
+async def finish(session: Session, state: Incoming) -> str:
+    """All messages are here: put them into the mailbox, all or none. Raises NoError."""
+    try:
+        if state.error is not None:
+            raise state.error
+        if state.name == "APPEND":
+            return await _append(session, state)
+        return await _replace(session, state)
+    except BaseException:
+        discard(session, state)
+        raise
+
+
+def _new_messages(session: Session, state: Incoming) -> list[messages.NewMessage]:
+    account = session.opened()
+    return [account.new_message(prepared, **facts) for prepared, facts in state.prepared]
+
+
+async def _append(session: Session, state: Incoming) -> str:
+    new = _new_messages(session, state)
+
+    def work(tx: Tx) -> tuple[int, messages.Added]:
+        target = mailboxes.get_by_name(tx, state.mailbox)
+        return target.id, messages.add(tx, target.id, new)
+
+    with store_errors(missing="TRYCREATE"):
+        mailbox_id, added = await session.opened().write(work)
+    await _show(session, mailbox_id, added)
+    return f"[APPENDUID {added.uidvalidity} {format_set(added.uids)}] appended"
+
+
+async def _show(session: Session, mailbox_id: int, added: messages.Added) -> None:
+    """Messages of others that came before ours are reported first: UIDs only ascend."""
+    assert session.changes is not None
+    if session.mailbox is None or session.mailbox.id != mailbox_id:
+        session.changes.own(added.modseq)
+        return
+    await session.own(added.modseq)
+    await apply_changes(session)
+    if session.view.append(added.uids):
+        session.uidnext = max(session.uidnext, added.uids[-1] + 1)
+        session.untagged(f"{len(session.view)} EXISTS")
+
+
+async def _replace(session: Session, state: Incoming) -> str:
+    source, _ = session.selected()
+    new = _new_messages(session, state)
+
+    def work(tx: Tx) -> tuple[int, messages.Added] | None:
+        target = mailboxes.find(tx, state.mailbox)
+        if target is None:
+            raise NoError("no such mailbox", "TRYCREATE")
+        if not messages.expunge(tx, source.id, [state.old_uid], session.uidnext, only_deleted=False):
+            return None
+        return target.id, messages.add(tx, target.id, new)
+
+    with store_errors():
+        done = await session.opened().write(work)
+    if done is None:
+        await apply_changes(session)
+        raise NoError("message was expunged")
+    mailbox_id, added = done
+    # Everything of others comes first, so that message numbers are right in what follows.
+    await session.own(added.modseq)
+    await apply_changes(session)
+    session.untagged(f"OK [APPENDUID {added.uidvalidity} {format_set(added.uids)}] ")
+    await _show(session, mailbox_id, added)
+    session.write(session.view.expunge([state.old_uid], session.vanishes))
+    return f"[HIGHESTMODSEQ {added.modseq}] replaced"
+

@@ -168,7 +168,7 @@ def encode_data(content: bytes) -> bytes:
 def read_ranges(requests: Sequence[tuple[bytes, str, int, int]]) -> list[bytes | None]:
     """Octets start..end of prefix + file for each (prefix, path, start, end); None when the file cannot be read."""
 
-# --- imap.rs ---
+# --- imap/ ---
 
 class SequenceSet:
     """RFC 9051 `sequence-set`. Raises ValueError for what is none."""
@@ -177,6 +177,11 @@ class SequenceSet:
     @property
     def is_saved(self) -> bool:
         """The set is `$` (RFC 5182)."""
+    @property
+    def is_star(self) -> bool:
+        """The set is `*`."""
+    def filter(self, numbers: Sequence[int], star: int) -> list[int]:
+        """Those of ascending numbers that are in the set, with `*` as `star`."""
 
 class Command:
     """A complete command; `name` is upper case, `args` as documented in rust/imapparse where the command is parsed."""
@@ -188,20 +193,63 @@ class Command:
     @property
     def args(self) -> tuple[Any, ...]: ...
 
+class MessageLiteral:
+    """The start of a message in APPEND or REPLACE: what stands before its literal."""
+
+    @property
+    def tag(self) -> str: ...
+    @property
+    def name(self) -> str:
+        """`APPEND`, `REPLACE` or `UID REPLACE`."""
+    @property
+    def replaced(self) -> SequenceSet | None:
+        """The message that is replaced: one number or `*`."""
+    @property
+    def mailbox(self) -> str: ...
+    @property
+    def flags(self) -> list[str]: ...
+    @property
+    def date(self) -> tuple[int, int] | None:
+        """Milliseconds since 1970, and the zone in minutes east of UTC."""
+    @property
+    def size(self) -> int: ...
+    @property
+    def sync(self) -> bool:
+        """The client waits for a continuation."""
+
+class CommandError:
+    """What is wrong with a command; `tag` is `*` and `name` is empty where they could not be read."""
+
+    @property
+    def tag(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def code(self) -> str:
+        """Response code, may be empty."""
+    @property
+    def text(self) -> str: ...
+    @property
+    def unknown(self) -> bool:
+        """The command word is not known."""
+    @property
+    def fatal(self) -> bool:
+        """The end of the command cannot be known: nothing more is read."""
+
 class CommandReader:
     """Bytes in, events out."""
 
     def __init__(self, max_line: int = ..., max_literal: int = ..., max_literals_total: int = ...) -> None: ...
     def feed(self, data: bytes) -> None: ...
     def next(self) -> tuple[Any, ...] | None:
-        """`("continue",)`, `("command", Command)`, `("append", tag, mailbox, flags, date_ms or None, size, sync)`,
-        `("error", tag, code, text, unknown, fatal)`, `("line", bytes)`; None: more bytes are needed."""
+        """`("continue",)`, `("command", Command)`, `("append", MessageLiteral)`, `("error", CommandError)`,
+        `("line", bytes)`; None: more bytes are needed."""
     def take_literal(self, count: int) -> bytes:
         """Octets of the announced message literal that are here."""
     def expect_line(self) -> None:
         """The next line is no command."""
     def abandon(self) -> None:
-        """Forget the APPEND in progress, whose literal will not come."""
+        """Forget the command in progress, whose message literal will not come."""
     def set_utf8(self, utf8: bool) -> None: ...
     def drain(self) -> bytes:
         """Take out all unread bytes."""
@@ -218,15 +266,22 @@ class SessionView:
     def max_uid(self) -> int: ...
     def append(self, uids: Sequence[int]) -> int:
         """Add UIDs above the highest; returns how many were new."""
-    def expunge(self, uids: Sequence[int]) -> bytes:
-        """Remove them; the EXPUNGE responses."""
-    def resolve(self, set: SequenceSet, is_uid: bool) -> list[int]:
-        """UIDs, ascending. Raises ValueError for a sequence number out of range."""
+    def expunge(self, uids: Sequence[int], vanished: bool = False) -> bytes:
+        """Remove them; the EXPUNGE responses, or VANISHED."""
+    def resolve(self, set: SequenceSet, is_uid: bool, clamp: bool = False) -> list[int]:
+        """UIDs, ascending. Raises ValueError for a sequence number out of range, unless `clamp` leaves it out."""
+    def known(self, uids: Sequence[int]) -> list[int]:
+        """Those that are in the view, ascending."""
+    def seqs(self, uids: Sequence[int]) -> list[int]:
+        """Sequence numbers in the order of `uids`; unknown ones are left out."""
+    def missing(self, set: SequenceSet | None, below: int) -> list[int]:
+        """UIDs of the set (all when None) under `below` that are not in the view, ascending."""
 
-_HotRow = tuple[int, int, str, int, int, int, int, int]
+_HotRow = tuple[int, int, str, int, int, int, int, int, int]
 
 class MailboxIndex:
-    """Hot rows of a mailbox: (uid, flags, keywords, modseq, size, received_ms, save_ms, message_id). Thread-safe."""
+    """Hot rows of a mailbox: (uid, flags, keywords, modseq, size, received_ms, save_ms, message_id, zone), the zone of
+    `received_ms` in minutes east of UTC. Thread-safe."""
 
     def __init__(self) -> None: ...
     def upsert(self, rows: Sequence[_HotRow]) -> None: ...
@@ -236,22 +291,96 @@ class MailboxIndex:
     def live_uids(self) -> list[int]: ...
     def new_view(self) -> SessionView: ...
     def first_unseen(self) -> int | None: ...
-    def get(self, uid: int) -> _HotRow | None: ...
-    def render_fetch(
-        self, view: SessionView, plan: Sequence[tuple[str, str]], rows: Sequence[tuple[Any, ...]], uid_only: bool
-    ) -> bytes:
-        """FETCH responses for rows of (uid, column, ...). A plan entry is (label, kind): `hot` items come from the
-        index, the others (`raw`, `literal`, `string`, `utf8`, `int`) take the next column; None is NIL."""
+    def get(self, uid: int) -> _HotRow | None:
+        """Also of a removed message."""
     def render_flags(
         self, view: SessionView, uids: Sequence[int], items: Sequence[str], uid_only: bool = False
     ) -> bytes:
-        """FETCH responses with UID and hot items only. Releases the interpreter lock."""
-    def search(self, view: SessionView, key: tuple[Any, ...]) -> list[int]:
-        """UIDs of the view that match; see rust/imapparse/src/search.rs for keys, and `("IN", uids)`.
-        Raises ValueError for keys that need the message."""
+        """FETCH responses with UID and hot items only, for ascending UIDs. Releases the interpreter lock."""
+    def sizes(self, uids: Sequence[int]) -> list[int]:
+        """Octets of each."""
+    def newer(self, uids: Sequence[int], modseq: int) -> list[int]:
+        """Those changed after `modseq` that are not removed."""
+    def removed(self, uids: Sequence[int]) -> list[int]:
+        """Those that are removed."""
+    def max_modseq(self, uids: Sequence[int]) -> int: ...
+    def without_flag(self, uids: Sequence[int], bits: int) -> list[int]:
+        """Those that have none of the flag bits."""
+
+class FetchPlan:
+    """What a FETCH asks for: items as the command reader gives them. Raises ValueError for unknown ones."""
+
+    def __init__(self, items: Sequence[tuple[Any, ...]]) -> None: ...
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the message table that `render` needs, in this order."""
+    @property
+    def reads_files(self) -> bool: ...
+    @property
+    def hot(self) -> bool:
+        """The mailbox index has everything."""
+    def render(
+        self,
+        index: MailboxIndex,
+        view: SessionView,
+        rows: Sequence[tuple[Any, ...]],
+        paths: Sequence[str],
+        uid_only: bool = False,
+        utf8: bool = False,
+    ) -> tuple[bytes, list[tuple[int, str]]]:
+        """FETCH responses of rows (uid, *columns), and (uid, `no such part`, `unknown encoding` or `unreadable`) for
+        items that had to be left out. `paths` has a file for each row, or is empty. Releases the interpreter lock."""
+    def render_hot(
+        self, index: MailboxIndex, view: SessionView, uids: Sequence[int], uid_only: bool = False
+    ) -> bytes: ...
+
+class SearchProgram:
+    """A search key as rust/imapparse/src/search.rs documents it, and `("IN", uids)`, `("INSTANT", from_ms, to_ms)`.
+    Raises ValueError for an unknown key."""
+
+    def __init__(self, key: tuple[Any, ...]) -> None: ...
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the message table that `test` needs, in this order."""
+    @property
+    def reads_files(self) -> bool: ...
+    def start(self, index: MailboxIndex, view: SessionView) -> tuple[list[int], list[int]]:
+        """UIDs of the view that match, and those for `test` to decide; ascending."""
+    def test(
+        self, index: MailboxIndex, view: SessionView, rows: Sequence[tuple[Any, ...]], paths: Sequence[str]
+    ) -> list[int]:
+        """UIDs of rows (uid, *columns) that match. Releases the interpreter lock."""
+
+class Sorter:
+    """Collects messages for SORT by (reverse, criterion). Raises ValueError for an unknown criterion."""
+
+    def __init__(self, criteria: Sequence[tuple[bool, str]]) -> None: ...
+    @property
+    def columns(self) -> list[str]: ...
+    def add(self, index: MailboxIndex, rows: Sequence[tuple[Any, ...]], paths: Sequence[str]) -> None: ...
+    def finish(self) -> list[int]:
+        """UIDs in order. The sorter is used up."""
+
+class Threader:
+    """Collects messages for THREAD by `ORDEREDSUBJECT` or `REFERENCES`."""
+
+    def __init__(self, algorithm: str) -> None: ...
+    @property
+    def columns(self) -> list[str]: ...
+    def add(self, index: MailboxIndex, rows: Sequence[tuple[Any, ...]], paths: Sequence[str]) -> None: ...
+    def finish(self, view: SessionView, is_uid: bool) -> str:
+        """The threads as in the response. The threader is used up."""
 
 def quote_string(value: str, utf8: bool = False) -> bytes: ...
+def quote_astring(value: str, utf8: bool = False) -> str: ...
 def quote_mailbox(name: str, utf8: bool = False) -> bytes: ...
+def render_vanished(uids: Sequence[int], earlier: bool = False) -> bytes:
+    """VANISHED lines of bounded length for ascending UIDs."""
+
+def decode_utf7(name: bytes) -> str:
+    """Modified UTF-7 (RFC 3501 §5.1.3). Raises ValueError."""
+
+def encode_utf7(name: str) -> str: ...
 def format_set(uids: Sequence[int]) -> str: ...
 def list_match(pattern: str, name: str) -> bool: ...
 

@@ -1,7 +1,7 @@
 """APPEND and REPLACE (RFC 9051 §6.3.12, RFC 3502, RFC 8508): commands whose messages are taken as they arrive.
 
-Whatever is wrong, a literal that was announced without waiting is read to its end, so that no octet of a message is ever
-taken for a command.
+Whatever is wrong, a literal that was announced without waiting is read to its end, so that no octet of a message is
+ever taken for a command.
 """
 
 from dataclasses import dataclass, field
@@ -201,4 +201,3 @@ async def _replace(session: Session, state: Incoming) -> str:
     await _show(session, mailbox_id, added)
     session.write(session.view.expunge([state.old_uid], session.vanishes))
     return f"[HIGHESTMODSEQ {added.modseq}] replaced"
-

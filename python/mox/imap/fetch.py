@@ -1,7 +1,7 @@
 """FETCH (RFC 9051 §6.4.5, RFC 7162 §3.1.4 and §3.2.6, RFC 9394 §3.3, RFC 9586).
 
-Hot items come from the mailbox index, others from the database and the message files: one read of rows and one call into
-Rust for each batch. Nothing of a batch is held in Python but the bytes to send.
+Hot items come from the mailbox index, others from the database and the message files: one read of rows and one call
+into Rust for each batch. Nothing of a batch is held in Python but the bytes to send.
 """
 
 from collections.abc import Iterator, Sequence

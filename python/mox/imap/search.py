@@ -1,11 +1,12 @@
 """SEARCH and ESEARCH (RFC 9051 §6.4.4, RFC 5182, RFC 7377, RFC 9394, RFC 9585).
 
-The mailbox index decides what it can; messages are read only where it cannot, batch by batch, each batch in one call into
-Rust. `sorting` uses the same steps.
+The mailbox index decides what it can; messages are read only where it cannot, batch by batch, each batch in one call
+into Rust. `sorting` uses the same steps.
 """
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from mox._rust import Command, MailboxIndex, SearchProgram, SessionView, format_set
@@ -208,7 +209,7 @@ def esearch_line(
 
 def ordered_set(numbers: list[int]) -> str:
     """Numbers as a set; in their order when that is not ascending (RFC 5267 §3)."""
-    if all(a < b for a, b in zip(numbers, numbers[1:], strict=False)):
+    if all(a < b for a, b in pairwise(numbers)):
         return format_set(numbers)
     return ",".join(map(str, numbers))
 

@@ -1,6 +1,7 @@
 """SELECT and EXAMINE with QRESYNC, CHECK, CLOSE, UNSELECT (RFC 9051 §6.3.2 to §6.4.2, RFC 7162 §3.2.5)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from mox._rust import Command, SequenceSet, render_vanished
 from mox.imap.errors import BadError, NoError, store_errors, uid_required
@@ -84,7 +85,7 @@ def _check_resync(session: Session, resync: Resync) -> None:
     if session.uid_only:
         raise uid_required()
     for numbers in (seqs, uids):
-        if any(a >= b for a, b in zip(numbers, numbers[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(numbers)):
             raise NoError("known message numbers and UIDs must be ascending")
     if len(seqs) != len(uids):
         raise BadError("as many message numbers as UIDs are needed")

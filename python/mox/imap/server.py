@@ -117,8 +117,9 @@ class Delays:
 class ImapContext:
     """What all IMAP connections of a process share."""
 
-    def __init__(self, config: Config, store: Store, stopping: asyncio.Event, delays: Delays = Delays()) -> None:  # noqa: B008
-        self.config, self.store, self.stopping, self.delays = config, store, stopping, delays
+    def __init__(self, config: Config, store: Store, stopping: asyncio.Event, delays: Delays | None = None) -> None:
+        self.config, self.store, self.stopping = config, store, stopping
+        self.delays = delays or Delays()
         self.logins = Logins(config, store)
         limits = config.static.Limits
         self.rate = RateLimiter(60, limits.IMAPConnectionsPerMinute)

@@ -1,7 +1,7 @@
 """Reporting what other sessions did (RFC 9051 §5.2 and §7, RFC 7162, RFC 9586, and RFC 5465 where NOTIFY is used).
 
-The caller decides when that is allowed. Changes are reported in the order they happened, joined where that says the same
-in fewer lines.
+The caller decides when that is allowed. Changes are reported in the order they happened, joined where that says the
+same in fewer lines.
 """
 
 from collections.abc import Sequence
@@ -174,11 +174,15 @@ def _annotation_line(session: Session, change: AnnotationChanged) -> None:
 async def _report_notify(
     session: Session, notify: Notify, changes: list[Change], names: _Names, with_delayed: bool
 ) -> None:
-    here, others = [], []
+    mailbox_id = session.mailbox.id if session.mailbox is not None else None
+    here: list[Change] = []
+    others: list[Change] = []
     for change in changes:
-        of_messages = isinstance(change, (MessageAdded, FlagsChanged, MessagesRemoved))
-        is_here = of_messages and session.mailbox is not None and change.mailbox_id == session.mailbox.id
-        (here if is_here else others).append(change)
+        match change:
+            case MessageAdded() | FlagsChanged() | MessagesRemoved() if change.mailbox_id == mailbox_id:
+                here.append(change)
+            case _:
+                others.append(change)
     if notify.delays:
         notify.delayed += here
         here = []

@@ -221,9 +221,7 @@ def _insert_cold(tx: Tx, mailbox: Mailbox, message_id: int, message: NewMessage)
 def _live(tx: Tx, mailbox_id: int, uids: Sequence[int] | None) -> list[LiveRow]:
     """Rows of the UIDs that are there, of all when None, ascending."""
     if uids is None:
-        sql = (
-            f"SELECT {HOT}, trained, received_zone FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
-        )
+        sql = f"SELECT {HOT}, trained, received_zone FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"
         return tx.run(sql, tx.account_id, mailbox_id)
     if not uids:
         return []

@@ -104,9 +104,11 @@ class Reader:
         for mailbox_id, create_seq, expunged, *hot in rows:
             uid, modseq = hot[0], hot[3]
             if expunged:
-                # One that came and went since the last look was never told of.
+                # One that came and went since the last look was never told of; an index that was loaded since has it.
                 if create_seq <= self.position:
                     removed.setdefault((modseq, mailbox_id), []).append(uid)
+                elif mailbox_id in self.indexes:
+                    self.indexes[mailbox_id].remove([uid])
                 continue
             updated.setdefault(mailbox_id, []).append(tuple(hot))
             is_new = create_seq > self.position

@@ -8,6 +8,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -53,10 +54,14 @@ class Domain:
         return self.name
 
 
+@lru_cache(maxsize=16384)
 def parse_domain(text: str, lax: bool = False) -> Domain:
     """Parse a name in either form, without final dot. `lax` allows underscores in ASCII names. Raises DomainError."""
     if not text:
         raise DomainError("empty domain")
+    # Mapping may drop characters, so a Unicode name may be longer than what it stands for, within reason.
+    if len(text) > 2 * MAX_NAME:
+        raise DomainError("domain too long")
     if text.endswith("."):
         raise DomainError("domain with final dot")
     if is_ip(text):
@@ -111,13 +116,18 @@ def _check_labels(name: str, lax: bool) -> None:
 
 def is_valid_name(name: str) -> bool:
     """Whether `name` can be asked for in DNS: printable ASCII, label and total sizes. RFC 1035 §2.3.4."""
-    if not name or len(name) > MAX_NAME or not name.isascii():
-        return False
-    return all(0 < len(label) <= MAX_LABEL for label in name.split("."))
+    return len(name) <= MAX_NAME and _has_valid_labels(name)
+
+
+@lru_cache(maxsize=16384)
+def _has_valid_labels(name: str) -> bool:
+    return name.isascii() and all(0 < len(label) <= MAX_LABEL for label in name.split("."))
 
 
 def is_ip(text: str) -> bool:
     """Whether `text` is an IPv4 or IPv6 address."""
+    if ":" not in text and not text[-1:].isdigit():
+        return False
     try:
         ipaddress.ip_address(text)
     except ValueError:

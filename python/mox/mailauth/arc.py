@@ -4,7 +4,6 @@ A chain of sets, one for each host, each of three fields: ARC-Authentication-Res
 message as the host saw it, and ARC-Seal over the sets so far. `verify` validates the chain, `seal` adds a set.
 """
 
-import asyncio
 import base64
 import enum
 import re
@@ -18,12 +17,13 @@ from mox.dns.names import Domain
 from mox.dns.resolver import Resolver
 from mox.mailauth.canon import Body, BodySpec, Field, signed_data, split_header
 from mox.mailauth.dkim import (
+    Keys,
     Verdict,
     body_spec,
     check_algorithm,
     check_record,
     hash_bodies,
-    lookup,
+    lookup_all,
     make_signature,
     verify_signature,
 )
@@ -207,7 +207,9 @@ async def _verify_chain(resolver: Resolver, sets: Sequence[_Set], header: bytes,
         if entry.seal.cv != (ArcStatus.NONE if entry.seal.instance == 1 else ArcStatus.PASS):
             raise _ChainError(f"instance {entry.seal.instance} has the wrong cv={entry.seal.cv}")
         _check_message(entry.message)
-    keys = await _lookup_keys(resolver, sets)
+    wanted = {(entry.seal.selector, entry.seal.domain.ascii): None for entry in sets}
+    wanted |= {(entry.message.selector, entry.message.domain.ascii): None for entry in sets}
+    keys = await lookup_all(resolver, wanted)
     hashes = await hash_bodies(body, [body_spec(entry.message) for entry in sets])
     _verify_message(sets[-1], header, hashes[-1], keys)
     for count in range(len(sets), 0, -1):
@@ -222,29 +224,19 @@ async def _verify_chain(resolver: Resolver, sets: Sequence[_Set], header: bytes,
     return (0 if oldest == 1 else oldest), authentic
 
 
-_Keys = dict[tuple[str, str], tuple[KeyRecord, bool] | BaseException]
-
-
-async def _lookup_keys(resolver: Resolver, sets: Sequence[_Set]) -> _Keys:
-    wanted = {(entry.seal.selector, entry.seal.domain.ascii): None for entry in sets}
-    wanted |= {(entry.message.selector, entry.message.domain.ascii): None for entry in sets}
-    found = await asyncio.gather(*(lookup(resolver, *key) for key in wanted), return_exceptions=True)
-    return dict(zip(wanted, found, strict=True))
-
-
-def _key(keys: _Keys, selector: str, domain: Domain, key_type: str, hash_name: str) -> KeyRecord:
+def _key(keys: Keys, selector: str, domain: Domain, key_type: str, hash_name: str) -> KeyRecord:
     """Raises Verdict when there is no good key."""
     check_algorithm(key_type, hash_name)
     if hash_name == "sha1":
         raise _ChainError("sha1 is not secure")
     found = keys[selector, domain.ascii]
-    if isinstance(found, BaseException):
+    if isinstance(found, Verdict):
         raise found
     check_record(found[0], key_type, hash_name)
     return found[0]
 
 
-def _verify_message(entry: _Set, header: bytes, body_hash: tuple[bytes, int], keys: _Keys) -> None:
+def _verify_message(entry: _Set, header: bytes, body_hash: tuple[bytes, int], keys: Keys) -> None:
     """Raises _ChainError and Verdict. RFC 8617 §5.2 step 4."""
     signature = entry.message
     record = _key(keys, signature.selector, signature.domain, signature.key_type, signature.hash_name)
@@ -261,7 +253,7 @@ def _check_message(signature: Signature) -> None:
         raise _ChainError("unknown canonicalization")
 
 
-def _passes(entry: _Set, header: bytes, body_hash: tuple[bytes, int], keys: _Keys) -> bool:
+def _passes(entry: _Set, header: bytes, body_hash: tuple[bytes, int], keys: Keys) -> bool:
     try:
         _verify_message(entry, header, body_hash, keys)
     except (_ChainError, Verdict):

@@ -8,9 +8,9 @@ import asyncio
 import enum
 import random
 import time
-from collections.abc import Awaitable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, cast
 
 from mox import metrics
 from mox.dns.names import IPAddress
@@ -23,8 +23,6 @@ from mox.mailauth.dmarc import Discovery, DmarcResult, DmarcStatus
 from mox.mailauth.dmarcrecord import Alignment
 from mox.mailauth.iprev import IprevResult, IprevStatus
 from mox.mailauth.spf import SpfFacts, SpfIdentity, SpfResult, SpfStatus
-
-T = TypeVar("T")
 
 TIMEOUT_S = 60.0
 _LATE = "no answer in time"
@@ -113,15 +111,17 @@ async def authenticate(
     nothing for what the message or DNS says.
     """
     started = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        iprev_task = group.create_task(_iprev(resolver, facts, timeout_s))
-        spf_task = group.create_task(_spf(resolver, facts, timeout_s))
-        dkim_task = group.create_task(_dkim(resolver, facts, policy, timeout_s, now))
-        discovery_task = group.create_task(_discover(resolver, facts, timeout_s))
-        arc_task = group.create_task(_arc(resolver, facts, timeout_s))
-    signatures, dkim_problem = dkim_task.result()
-    spf_result = spf_task.result()
-    discovery = discovery_task.result()
+    late_spf = SpfResult(SpfStatus.TEMPERROR, *_spf_identity(facts.spf_facts), problem=_LATE)
+    late_discovery = Discovery(facts.from_domain, status=DmarcStatus.TEMPERROR, problem=_LATE)
+    late_dkim = ((DkimResult(DkimStatus.TEMPERROR, problem=_LATE),), "")
+    (iprev_result, spf_result, (signatures, dkim_problem), discovery, arc_result) = await _together(
+        timeout_s,
+        (_iprev(resolver, facts.remote_ip), IprevResult(IprevStatus.TEMPERROR, problem=_LATE)),
+        (_spf(resolver, facts), late_spf),
+        (_dkim(resolver, facts, policy, now), late_dkim),
+        (_discover(resolver, facts), late_discovery),
+        (_arc(resolver, facts), ArcResult(ArcStatus.FAIL, problem=_LATE)),
+    )
     sample = random.uniform(0, 100) if sample is None else sample
     if discovery is None:
         verdict = DmarcResult(DmarcStatus.NONE)
@@ -130,49 +130,67 @@ async def authenticate(
         labels = verdict.status, str(verdict.rejects).lower(), str(verdict.applies).lower()
         metrics.dmarc_verifications.labels(*labels).observe(time.monotonic() - started)
     validation = _validate_from(facts.from_domain, signatures, spf_result, verdict)
-    return Authentication(
-        iprev_task.result(), spf_result, signatures, verdict, arc_task.result(), validation, dkim_problem
-    )
+    return Authentication(iprev_result, spf_result, signatures, verdict, arc_result, validation, dkim_problem)
+
+
+async def _together(timeout_s: float, *work: tuple[Coroutine[Any, Any, Any], object]) -> list[Any]:
+    """Results of coroutines that run at once; the second of each pair is the result of one that is late."""
+    tasks = [asyncio.create_task(coroutine) for coroutine, _ in work]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_s)
+        return [task.result() if task.done() else late for task, (_, late) in zip(tasks, work, strict=True)]
+    finally:
+        pending = [task for task in tasks if not task.done()]
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.wait(pending)
 
 
 async def check_spf(resolver: Resolver, facts: SpfFacts, timeout_s: float = TIMEOUT_S) -> SpfResult:
     """SPF alone, for decisions before the message is there; give the result to `authenticate` in `MessageFacts.spf`."""
-    late = SpfResult(SpfStatus.TEMPERROR, problem=_LATE)
-    started = time.monotonic()
-    result = await _within(timeout_s, spf.verify(resolver.tagged("spf"), facts), late)
-    if result is late:
-        identity = SpfIdentity.MAILFROM if facts.mail_from_domain else SpfIdentity.HELO
-        result = replace(late, identity=identity, domain=facts.mail_from_domain or facts.helo)
-    metrics.spf_verifications.labels(result.status).observe(time.monotonic() - started)
-    return result
+    late = SpfResult(SpfStatus.TEMPERROR, *_spf_identity(facts), problem=_LATE)
+    (result,) = await _together(timeout_s, (_verify_spf(resolver, facts), late))
+    return cast(SpfResult, result)
 
 
 async def check_iprev(resolver: Resolver, ip: IPAddress, timeout_s: float = TIMEOUT_S) -> IprevResult:
     """The name of the client alone, for the Received field."""
     late = IprevResult(IprevStatus.TEMPERROR, problem=_LATE)
+    (result,) = await _together(timeout_s, (_iprev(resolver, ip), late))
+    return cast(IprevResult, result)
+
+
+def _spf_identity(facts: SpfFacts) -> tuple[SpfIdentity, str]:
+    if facts.mail_from_domain:
+        return SpfIdentity.MAILFROM, facts.mail_from_domain
+    return (SpfIdentity.HELO, facts.helo) if facts.helo else (SpfIdentity.UNKNOWN, "")
+
+
+async def _iprev(resolver: Resolver, ip: IPAddress) -> IprevResult:
     started = time.monotonic()
-    result = await _within(timeout_s, iprev.verify(resolver.tagged("iprev"), ip), late)
+    result = await iprev.verify(resolver.tagged("iprev"), ip)
     metrics.iprev_lookups.labels(result.status).observe(time.monotonic() - started)
     return result
 
 
-async def _iprev(resolver: Resolver, facts: MessageFacts, timeout_s: float) -> IprevResult:
-    return await check_iprev(resolver, facts.remote_ip, timeout_s)
+async def _spf(resolver: Resolver, facts: MessageFacts) -> SpfResult:
+    return facts.spf or await _verify_spf(resolver, facts.spf_facts)
 
 
-async def _spf(resolver: Resolver, facts: MessageFacts, timeout_s: float) -> SpfResult:
-    return facts.spf or await check_spf(resolver, facts.spf_facts, timeout_s)
+async def _verify_spf(resolver: Resolver, facts: SpfFacts) -> SpfResult:
+    started = time.monotonic()
+    result = await spf.verify(resolver.tagged("spf"), facts)
+    metrics.spf_verifications.labels(result.status).observe(time.monotonic() - started)
+    return result
 
 
 async def _dkim(
-    resolver: Resolver, facts: MessageFacts, policy: Policy | None, timeout_s: float, now: float | None
+    resolver: Resolver, facts: MessageFacts, policy: Policy | None, now: float | None
 ) -> tuple[tuple[DkimResult, ...], str]:
     started = time.monotonic()
-    late = [DkimResult(DkimStatus.TEMPERROR, problem=_LATE)]
     try:
-        results = await _within(
-            timeout_s, dkim.verify(resolver.tagged("dkim"), facts.header, facts.body, policy, now), late
-        )
+        results = await dkim.verify(resolver.tagged("dkim"), facts.header, facts.body, policy, now)
     except MalformedHeader as err:
         return (), f"malformed header: {err}"
     for result in results:
@@ -181,27 +199,17 @@ async def _dkim(
     return tuple(results), ""
 
 
-async def _discover(resolver: Resolver, facts: MessageFacts, timeout_s: float) -> Discovery | None:
+async def _discover(resolver: Resolver, facts: MessageFacts) -> Discovery | None:
     if not facts.from_domain:
         return None
-    late = Discovery(facts.from_domain, status=DmarcStatus.TEMPERROR, problem=_LATE)
-    return await _within(timeout_s, dmarc.discover(resolver.tagged("dmarc"), facts.from_domain), late)
+    return await dmarc.discover(resolver.tagged("dmarc"), facts.from_domain)
 
 
-async def _arc(resolver: Resolver, facts: MessageFacts, timeout_s: float) -> ArcResult:
-    late = ArcResult(ArcStatus.FAIL, problem=_LATE)
+async def _arc(resolver: Resolver, facts: MessageFacts) -> ArcResult:
     try:
-        return await _within(timeout_s, arc.verify(resolver.tagged("arc"), facts.header, facts.body), late)
+        return await arc.verify(resolver.tagged("arc"), facts.header, facts.body)
     except MalformedHeader as err:
         return ArcResult(ArcStatus.NONE, problem=f"malformed header: {err}")
-
-
-async def _within(timeout_s: float, work: Awaitable[T], late: T) -> T:
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await work
-    except TimeoutError:
-        return late
 
 
 def _validate_from(

@@ -7,7 +7,7 @@ are in `dkimsignature`, `dkimkey` and `canon`.
 import asyncio
 import enum
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidSignature
@@ -109,11 +109,28 @@ async def verify(
     raw = [field.raw for field in fields if field.name == "dkim-signature"][:MAX_SIGNATURES]
     checks = [_Check(field, header, policy, now) for field in raw]
     keys = {(c.signature.selector, c.signature.domain.ascii): None for c in checks if c.signature and not c.failure}
-    found = await asyncio.gather(*(lookup(resolver, *key) for key in keys), return_exceptions=True)
+    found = await lookup_all(resolver, keys)
     for check in checks:
-        check.check_header(dict(zip(keys, found, strict=True)))
+        check.check_header(found)
     await _check_bodies([check for check in checks if check.is_good], body)
     return [check.result() for check in checks]
+
+
+Keys = Mapping[tuple[str, str], tuple[KeyRecord, bool] | Verdict]
+
+
+async def lookup_all(resolver: Resolver, wanted: Iterable[tuple[str, str]]) -> Keys:
+    """What `lookup` gives or raises for each (selector, domain), asked at once."""
+    names = list(wanted)
+    found = await asyncio.gather(*(_lookup_or_verdict(resolver, *name) for name in names))
+    return dict(zip(names, found, strict=True))
+
+
+async def _lookup_or_verdict(resolver: Resolver, selector: str, domain: str) -> tuple[KeyRecord, bool] | Verdict:
+    try:
+        return await lookup(resolver, selector, domain)
+    except Verdict as verdict:
+        return verdict
 
 
 async def lookup(resolver: Resolver, selector: str, domain: str) -> tuple[KeyRecord, bool]:
@@ -164,7 +181,7 @@ class _Check:
     def is_good(self) -> bool:
         return self.failure is None
 
-    def check_header(self, keys: dict[tuple[str, str], tuple[KeyRecord, bool] | BaseException]) -> None:
+    def check_header(self, keys: Keys) -> None:
         """Take the key and check the signature over the header."""
         if self.signature is None or self.failure is not None:
             return
@@ -172,8 +189,6 @@ class _Check:
         if isinstance(key, Verdict):
             self.failure = key
             return
-        if isinstance(key, BaseException):
-            raise key
         self._record, self._authentic = key
         try:
             check_key(self.signature, self._record)

@@ -148,7 +148,7 @@ pub(crate) fn load_identity(
 }
 
 /// Chooses the first certificate that the client can verify and that is for the name it asks for, else the first that
-/// it can verify.
+/// it can verify, else the first: the handshake then fails for want of a common scheme.
 #[derive(Debug)]
 struct Resolver(Vec<Arc<CertifiedKey>>);
 
@@ -168,7 +168,7 @@ impl ResolvesServerCert for Resolver {
                 }
             }
         }
-        usable.next().cloned()
+        usable.next().or(self.0.first()).cloned()
     }
 }
 

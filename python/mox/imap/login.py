@@ -85,4 +85,6 @@ async def _failed(session: Session, err: Exception) -> NoError:
 async def _done(session: Session, name: str, user: str, what: str) -> str:
     account = await session.ctx.store.open(name)
     session.log_in(account, name, user)
+    # From here on the session is told of everything: the account may have let its state grow old without sessions.
+    await account.sync()
     return f"[CAPABILITY {capabilities(session)}] {what} done"

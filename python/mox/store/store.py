@@ -42,11 +42,11 @@ class Store:
         self._accounts: dict[str, Account] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._removing: dict[str, asyncio.Task[None]] = {}
+        self.tmp_dir = data_dir / "tmp"
+        self.tmp_dir.mkdir(parents=True, exist_ok=True, mode=0o770)
         self._auth = Engine(data_dir / "auth.db", "mox.store.auth_migrations")
         self._attempts: AttemptWriter | None = None
         self._unsubscribe = bus.subscribe(REMOVED_TOPIC, lambda name: self._removed(name.decode()))
-        self.tmp_dir = data_dir / "tmp"
-        self.tmp_dir.mkdir(parents=True, exist_ok=True, mode=0o770)
 
     async def start(self) -> None:
         """Finish removals of accounts that were interrupted. Raises DatabaseVersionError, apsw.Error."""

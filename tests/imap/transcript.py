@@ -1,17 +1,16 @@
 """Dialogs with the server as text files.
 
 `C: line` sends a line, `S: pattern` expects exactly this response next, `S* pattern` skips responses up to one that
-matches. `…` in a pattern stands for anything, `⏎` for CRLF (in literals), `␊` for LF. In
-what is sent, `⟦text⟧` is a literal with its size. A number behind the letter names a
-session: `C2:`, `S2:`, `S2*`. Sessions begin logged in as the first account; `@2 user` names another one, `@2` an anonymous
-connection. `S: <closed>` expects the end of the connection. `= command` runs `C:` and expects OK, whatever else comes.
-`@append [session] mailbox` appends a standard message. Lines that begin with `#` are comments.
+matches. `…` in a pattern stands for anything, `⏎` for CRLF (in literals), `␊` for LF. In what is sent, `⟦text⟧` is a
+literal with its size. A number behind the letter names a session: `C2:`, `S2:`, `S2*`. Sessions begin logged in as
+the first account; `@2 user` names another one, `@2` an anonymous connection. `S: <closed>` expects the end of the
+connection. `= command` runs `C:` and expects OK, whatever else comes. `@append [session] mailbox` appends a standard
+message. Lines that begin with `#` are comments.
 """
 
 import asyncio
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.imap.harness import MESSAGE, PASSWORD, USER, Server
 
@@ -98,9 +97,9 @@ class Player:
                 assert answer.startswith(b"login OK"), answer
         return self._wires[session]
 
-    async def play(self, path: Path) -> None:
+    async def play(self, text: str) -> None:
         try:
-            for step in parse(path.read_text()):
+            for step in parse(text):
                 await self._step(step)
         finally:
             for found in self._wires.values():

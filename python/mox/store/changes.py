@@ -129,7 +129,10 @@ class Changes:
         elif not self.overflow:
             self._queue.extend(changes)
         self._read_to = modseq
-        self._ready.set()
+        if self._queue or self.overflow:
+            self._ready.set()
+        else:
+            self.position = modseq
 
     async def wait(self) -> None:
         """Return when there is something to take."""

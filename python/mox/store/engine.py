@@ -83,6 +83,24 @@ class Tx:
         assert row is not None
         return int(row[0]) - count
 
+    def next_message_ids(self, count: int, octets: int, limit: int) -> int | None:
+        """The first of `count` new message ids, with `octets` more of disk usage, and the operation's modseq: in one
+        statement, because every delivery does this. None when a limit above 0 would be passed."""
+        row = self.one(
+            "UPDATE sync_state SET next_message_id = next_message_id + ?1, disk_usage = disk_usage + ?2, "
+            "last_modseq = last_modseq + ?3 WHERE account_id = ?4 AND (?5 <= 0 OR disk_usage + ?2 <= ?5) "
+            "RETURNING next_message_id, last_modseq",
+            count,
+            octets,
+            int(self._modseq is None),
+            self.account_id,
+            limit,
+        )
+        if row is None:
+            return None
+        self._modseq = int(row[1])
+        return int(row[0]) - count
+
     @property
     def made_modseq(self) -> int | None:
         """What `next_modseq` gave, if it was called."""

@@ -24,6 +24,8 @@ HotRow = tuple[int, int, str, int, int, int, int, int, int]
 # With `trained` and the zone at the end.
 LiveRow = tuple[int, int, str, int, int, int, int, int, int, int]
 MAX_UID = 2**32 - 2
+# Operators of enumerations are slow.
+_SEEN, _DELETED = int(Flag.SEEN), int(Flag.DELETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def _counts(rows: Iterable[tuple[int, int]]) -> tuple[int, int, int, int, int]:
     """total, deleted, unread, unseen, size of (flags, size) rows."""
     total = deleted = unread = unseen = size = 0
     for flags, octets in rows:
-        is_deleted, is_seen = bool(flags & Flag.DELETED), bool(flags & Flag.SEEN)
+        is_deleted, is_seen = bool(flags & _DELETED), bool(flags & _SEEN)
         total += not is_deleted
         deleted += is_deleted
         unread += not is_seen and not is_deleted
@@ -118,17 +120,10 @@ def _add_keywords(tx: Tx, mailbox: Mailbox, keywords: Iterable[str]) -> None:
 def _reserve(tx: Tx, count: int, octets: int, quota: int | None) -> int:
     """The first of `count` message ids for messages of that size together. Raises OverQuota and changes nothing."""
     limit = tx.policy.quota if quota is None else quota
-    row = tx.one("SELECT disk_usage, next_message_id FROM sync_state WHERE account_id = ?", tx.account_id)
-    assert row is not None
-    if 0 < limit < row[0] + octets:
+    first = tx.next_message_ids(count, octets, limit)
+    if first is None:
         raise OverQuota(f"account over maximum total message size {limit}")
-    tx.run(
-        "UPDATE sync_state SET disk_usage = disk_usage + ?, next_message_id = next_message_id + ? WHERE account_id = ?",
-        octets,
-        count,
-        tx.account_id,
-    )
-    return int(row[1])
+    return first
 
 
 _INSERT_HOT = (
@@ -149,8 +144,8 @@ _INSERT_COLD = (
 def add(tx: Tx, mailbox_id: int, new: Sequence[NewMessage], quota: int | None = None) -> Added:
     """Add messages to a mailbox. `quota` replaces the account's own. Raises NoSuchMailbox, OverQuota, NoUidsLeft."""
     mailbox = get(tx, mailbox_id)
-    modseq = tx.next_modseq()
     message_id = _reserve(tx, len(new), sum(m.size for m in new), quota)
+    modseq = tx.next_modseq()
     ids = range(message_id, message_id + len(new))
     flags = [_insert_cold(tx, mailbox, number, message) for number, message in zip(ids, new, strict=True)]
     rows = [(f, m.size) for f, m in zip(flags, new, strict=True)]
@@ -303,7 +298,7 @@ def _changed(old: int, words: str, mode: str, flags: int, keywords: frozenset[st
 def expunge(tx: Tx, mailbox_id: int, uids: Sequence[int] | None, below: int, only_deleted: bool = True) -> list[int]:
     """Expunge messages with a UID under `below`, of `uids` unless None; the UIDs, ascending."""
     get(tx, mailbox_id)
-    gone = [r for r in _live(tx, mailbox_id, uids) if r[0] < below and (not only_deleted or r[1] & Flag.DELETED)]
+    gone = [r for r in _live(tx, mailbox_id, uids) if r[0] < below and (not only_deleted or r[1] & _DELETED)]
     if not gone:
         return []
     ids = [r[7] for r in gone]

@@ -11,7 +11,7 @@ from mox.config.live import Config
 from mox.config.model import Static
 from mox.store.types import Flag, SpecialUse
 
-JUNK_FLAGS = Flag.JUNK | Flag.NOTJUNK
+JUNK_FLAGS = int(Flag.JUNK | Flag.NOTJUNK)
 
 
 DEFAULT_MAILBOXES = (
@@ -61,7 +61,7 @@ class Policy:
     def junk_flags(self, name: str, use: SpecialUse, flags: int) -> int:
         """Flags of a message that comes into a mailbox with this name and special use."""
         if use & SpecialUse.JUNK:
-            return flags & ~Flag.NOTJUNK | Flag.JUNK
+            return flags & ~JUNK_FLAGS | int(Flag.JUNK)
         wanted = self.junk_rules.flags(name) if self.junk_rules is not None else None
         return flags if wanted is None else flags & ~JUNK_FLAGS | wanted
 

@@ -89,6 +89,6 @@ def restart(tx: Tx) -> None:
         "INSERT INTO training_pending SELECT account_id, message_id FROM message WHERE account_id = ? "
         "AND flags & ? NOT IN (0, ?)",
         tx.account_id,
-        int(JUNK_FLAGS),
-        int(JUNK_FLAGS),
+        JUNK_FLAGS,
+        JUNK_FLAGS,
     )

@@ -180,7 +180,7 @@ def _is_copy(tx: Tx, message_id: int) -> bool:
 def _reputation(tx: Tx) -> list[str]:
     kept = set(tx.run("SELECT * FROM reputation WHERE account_id = ?", tx.account_id))
     marked = tx.run(
-        "SELECT message_id, flags FROM message WHERE account_id = ? AND flags & ?", tx.account_id, int(JUNK_FLAGS)
+        "SELECT message_id, flags FROM message WHERE account_id = ? AND flags & ?", tx.account_id, JUNK_FLAGS
     )
     wanted = set(reputation.rows_of(tx, marked))
     return [f"reputation: {len(kept - wanted)} rows too many, {len(wanted - kept)} missing"] if kept != wanted else []

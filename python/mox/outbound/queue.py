@@ -43,11 +43,18 @@ class Queue:
         self._bus = bus
         self._engine = Engine(self.folder / "index.db", "mox.outbound.migrations")
 
-    async def add(self, account: str, staged: StagedMessage, messages: Sequence[NewMessage]) -> list[int]:
+    async def add(
+        self,
+        account: str,
+        staged: StagedMessage,
+        messages: Sequence[NewMessage],
+        also: Callable[[Tx, list[int]], None] | None = None,
+    ) -> list[int]:
         """Queue a message for each recipient; durable on return. Returns their ids.
 
-        Recipients with the same sender and prefix are grouped: they may share a transaction. Raises FromIdError,
-        OSError. Nobody who calls may hold a lock that delivery needs.
+        Recipients with the same sender and prefix are grouped: they may share a transaction. `also` gets the ids in the
+        same transaction; what it raises undoes everything. Raises FromIdError, OSError. Nobody who calls may hold a
+        lock that delivery needs.
         """
         assert messages
         file = uuid.uuid4().hex
@@ -55,7 +62,10 @@ class Queue:
 
         def add(tx: Tx) -> list[int]:
             fsync_dir(str(self.folder))
-            return _insert(tx, account, file, staged, messages)
+            ids = _insert(tx, account, file, staged, messages)
+            if also is not None:
+                also(tx, ids)
+            return ids
 
         try:
             ids = await self._engine.write(add)

@@ -16,6 +16,7 @@ from mox.imap.server import serve_connection as serve_imap
 from mox.net.bus import Bus
 from mox.net.conn import Connection, Listener, serve
 from mox.net.tls import ServerTls
+from mox.outbound.composed import Outbox
 from mox.outbound.queue import Queue
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.server.listeners import Endpoint
@@ -69,7 +70,8 @@ class Worker:
             imap = ImapContext(self._config, store, self._stopping)
             # One count of failed log-ins for all protocols.
             imap.logins = smtp.logins
-            webapi = WebApiContext(self._config, store, queue, smtp.logins)
+            outbox = Outbox(self._config, store, queue)
+            webapi = WebApiContext(self._config, store, queue, smtp.logins, outbox)
             web = WebServer(self._config, {"webapi": webapi_factory(webapi, methods.ALL)})
             stack.push_async_callback(web.close)
             await web.start()

@@ -12,6 +12,7 @@ import msgspec
 from mox import log, metrics
 from mox.config.listener import Listener
 from mox.config.live import Config
+from mox.outbound.composed import Outbox
 from mox.outbound.queue import Queue
 from mox.store.login import LoginDisabled, LoginError, Logins
 from mox.store.store import Store
@@ -40,6 +41,7 @@ class WebApiContext:
     store: Store
     queue: Queue
     logins: Logins
+    outbox: Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,8 @@ class WebApi:
         except HttpError as err:
             if err.status != 413:
                 raise
+            if kind == "multipart/form-data":
+                raise ApiError(Code.MESSAGE_TOO_LARGE, "message too large") from err
             text = "parsing form: request body too large; send large files as multipart/form-data"
             raise ApiError(Code.PROTOCOL, text) from err
         return Form()

@@ -18,6 +18,11 @@ class OutgoingWebhookSection(Struct, frozen=True, kw_only=True):
 
     URL: Annotated[str, "Where events are posted to."]
     Authorization: Annotated[str, "Value of the Authorization header, if one is wanted."] = ""
+    SigningKey: Annotated[
+        str,
+        "Calls are signed with this text, so that the receiver knows that they are genuine: header "
+        "X-Mox-Webhook-Signature, see docs/webapi.md. Not known to mox itself.",
+    ] = ""
     Events: Annotated[
         list[str],
         "Which events: delivered, suppressed, delayed, failed, relayed, expanded, canceled, unrecognized. Empty for "
@@ -30,6 +35,11 @@ class IncomingWebhookSection(Struct, frozen=True, kw_only=True):
 
     URL: Annotated[str, "Where messages are posted to."]
     Authorization: Annotated[str, "Value of the Authorization header, if one is wanted."] = ""
+    SigningKey: Annotated[
+        str,
+        "Calls are signed with this text, so that the receiver knows that they are genuine: header "
+        "X-Mox-Webhook-Signature, see docs/webapi.md. Not known to mox itself.",
+    ] = ""
 
 
 class Ruleset(Struct, frozen=True, kw_only=True):

@@ -123,7 +123,11 @@ class Outbox:
         if composed.tls is not None:
             words.append(f"({composed.tls.version} {composed.tls.cipher_suite})")
         if recipient is not None:
-            address = str(recipient) if composed.smtputf8 else f"{render_localpart(recipient.localpart)}@{recipient.domain.ascii}"
+            address = (
+                str(recipient)
+                if composed.smtputf8
+                else f"{render_localpart(recipient.localpart)}@{recipient.domain.ascii}"
+            )
             words += ["for", f"<{address}>"]
         words[-1] += ";"
         return (fold("Received", [*words, *format_date(now()).split(" ")]) + "\r\n").encode()

@@ -38,7 +38,7 @@ _dice = random.Random()
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """What a call gave. Success is exactly status 200; `code` 0 without a response."""
+    """What a call gave. Success is a status of 200 to 299; `code` 0 without a response."""
 
     code: int
     error: str = ""
@@ -48,7 +48,7 @@ class CallOutcome:
     @property
     def success(self) -> bool:
         """The receiver took it."""
-        return self.code == 200 and not self.error
+        return 200 <= self.code < 300 and not self.error
 
 
 def add(tx: Tx, new: NewHook, keep_ms: int) -> int:

@@ -27,7 +27,7 @@ from mox.message.compose import (
     text_part,
 )
 from mox.web.forms import UploadedFile
-from mox.web.sniff import UNKNOWN, sniff
+from mox.web.sniff import sniff
 from mox.web.webapi.errors import ApiError, user_error
 from mox.webapi.types import Code, File, SendRequest
 
@@ -152,9 +152,7 @@ def check_fields(request: SendRequest) -> None:
         seen.add(lower)
 
 
-def compose(
-    request: SendRequest, addresses: Addresses, files: Files, hostname: str, message_id: str = ""
-) -> Composed:
+def compose(request: SendRequest, addresses: Addresses, files: Files, hostname: str, message_id: str = "") -> Composed:
     """The message. `message_id` is given for a message that is composed once more. Raises ApiError."""
     smtputf8 = addresses.need_smtputf8
     message_id = message_id or request.MessageID or new_message_id(hostname)
@@ -173,9 +171,7 @@ def _named(addresses: Iterable[tuple[str, Address]]) -> list[NamedAddress]:
     return [NamedAddress(name, str(address)) for name, address in addresses]
 
 
-def _add_fields(
-    header: Header, request: SendRequest, addresses: Addresses, message_id: str, date: datetime
-) -> None:
+def _add_fields(header: Header, request: SendRequest, addresses: Addresses, message_id: str, date: datetime) -> None:
     header.addresses("From", _named([addresses.sender]))
     header.addresses("Reply-To", _named(addresses.reply_to))
     header.addresses("To", _named(addresses.to))

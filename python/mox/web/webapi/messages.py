@@ -4,15 +4,11 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from mox._rust import header_fields, header_values, parse_address_list
-from mox.config.addresses import render_localpart
-from mox.dns.names import DomainError, parse_domain
-from mox.message.tree import PartNotFound, TreePart, build, readable
+from mox.message.tree import PartNotFound, TreePart, build
+from mox.outbound.parsed import message_of, structure_of
 from mox.store import lookup, mailboxes, messages
 from mox.store.engine import Tx
 from mox.store.errors import NoUidsLeft
@@ -23,7 +19,7 @@ from mox.web.sniff import sniff
 from mox.web.webapi.api import Call
 from mox.web.webapi.errors import ApiError, user_error
 from mox.webapi import types
-from mox.webapi.types import Code, Empty, MessageMeta, NameAddress, Structure
+from mox.webapi.types import Code, Empty, MessageMeta
 
 CHUNK_BYTES = 256 << 10
 
@@ -63,73 +59,6 @@ async def message_get(call: Call, request: types.MessageGetRequest) -> types.Mes
 def _parse(whole: Whole, data: bytes) -> tuple[TreePart, types.Message]:
     tree = build(data, whole.structure)
     return tree, message_of(tree, data)
-
-
-def message_of(tree: TreePart, data: bytes) -> types.Message:
-    """A parsed message in the form of the webapi."""
-    header = data[: tree.start]
-    texts = readable(tree)
-
-    def addresses(name: str) -> list[NameAddress]:
-        value = header_fields(header, [name], False)[len(name) + 1 :]
-        return [NameAddress(n, _address(local, domain)) for n, local, domain in parse_address_list(value)]
-
-    return types.Message(
-        From=addresses("From"),
-        To=addresses("To"),
-        CC=addresses("Cc"),
-        BCC=addresses("Bcc"),
-        ReplyTo=addresses("Reply-To"),
-        MessageID=_first(header, "Message-Id"),
-        References=references(header),
-        Date=date_of(header),
-        Subject=_first(header, "Subject"),
-        Text=texts.text.text(data) if texts.text else "",
-        HTML=texts.html.text(data) if texts.html else "",
-    )
-
-
-def _first(header: bytes, name: str) -> str:
-    return next((value.strip() for value in header_values(header, name)), "")
-
-
-def _address(localpart: str, domain: str) -> str:
-    """With the domain in Unicode. What is no address stays as it is."""
-    if not domain:
-        return localpart
-    try:
-        return f"{render_localpart(localpart)}@{parse_domain(domain, lax=True).name}"
-    except DomainError:
-        return f"{localpart}@{domain}"
-
-
-def references(header: bytes) -> list[str]:
-    """Message-IDs of References, with that of In-Reply-To before them if it is not among them."""
-    found = _first(header, "References").split()
-    reply = _first(header, "In-Reply-To").split()
-    return [*(word for word in reply if word not in found), *found]
-
-
-def date_of(header: bytes) -> datetime | None:
-    """The Date field; None without one that can be understood."""
-    try:
-        found = parsedate_to_datetime(_first(header, "Date"))
-    except (ValueError, IndexError, OverflowError):
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-
-
-def structure_of(part: TreePart, data: bytes) -> Structure:
-    """The tree in the form of the webapi. Decodes every part for its size: for a thread."""
-    return Structure(
-        part.content_type or "/",
-        part.parameters,
-        part.content_id,
-        part.disposition,
-        part.filename,
-        0 if part.is_multipart else len(part.decoded(data)),
-        [structure_of(child, data) for child in part.parts],
-    )
 
 
 def flag_names(flags: int, keywords: str) -> list[str]:

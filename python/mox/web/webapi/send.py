@@ -112,7 +112,9 @@ def check_request(config: Config, account: str, login: str, request: SendRequest
         raise ApiError(Code.MULTIPLE_FROM, "multiple from-addresses not allowed")
     sender = request.From or [NameAddress(config.account(account).FullName, login)]
     parsed_from = _parse(sender, "From")
-    to, cc, bcc = (_parse(found, name) for found, name in ((request.To, "To"), (request.CC, "CC"), (request.BCC, "BCC")))
+    to, cc, bcc = (
+        _parse(found, name) for found, name in ((request.To, "To"), (request.CC, "CC"), (request.BCC, "BCC"))
+    )
     address = parsed_from[0][1]
     try:
         may_use = config.may_use_from(account, address.localpart, address.domain.ascii)

@@ -60,9 +60,7 @@ async def suppression_remove(call: Call, request: types.SuppressionRemoveRequest
     return Empty()
 
 
-async def suppression_present(
-    call: Call, request: types.SuppressionPresentRequest
-) -> types.SuppressionPresentResult:
+async def suppression_present(call: Call, request: types.SuppressionPresentRequest) -> types.SuppressionPresentResult:
     """SuppressionPresent"""
     path = to_path(_address(request.EmailAddress))
     found = await call.context.queue.read(lambda tx: suppression.lookup(tx, call.account, path))

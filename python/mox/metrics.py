@@ -60,6 +60,8 @@ webapi_submissions = Counter("mox_webapi_submission", "Messages sent with the we
 webapi_errors = Counter("mox_webapi_errors", "Failures in sending with the webapi.", ["error"])
 webapi_results = Counter("mox_webapi_results", "Calls of the webapi.", ["method", "result"])
 webapi_seconds = Histogram("mox_webapi_duration_seconds", "Calls of the webapi.", ["method"], buckets=_API_SECONDS)
+webhook_seconds = Histogram("mox_webhook_request_duration_seconds", "Calls of webhooks.", buckets=_API_SECONDS)
+webhook_results = Counter("mox_webhook_results", "Calls of webhooks.", ["code"])
 
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"

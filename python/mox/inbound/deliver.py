@@ -1,7 +1,7 @@
 """Storing an incoming message for its recipients."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from mox import metrics
@@ -17,6 +17,10 @@ from mox.store.types import Facts
 
 # Recipients of localserve that simulate failures (spec/smtp-in.md section 21).
 _SIMULATED = re.compile(r"(temperror|permerror|timeout|[4-5][0-9][0-9]|600)$")
+
+
+# Told of a stored message: account and message id.
+Delivered = Callable[[str, int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,20 @@ def destination(config: Config, path: Path) -> tuple[str, str] | None:
     return (config.everything_to, "Inbox") if config.everything_to else None
 
 
-async def deliver(config: Config, store: Store, envelope: Envelope, staged: StagedMessage, trace: bytes) -> None:
-    """Store the message once for each mailbox that its recipients lead to; durable on return. Raises DeliveryError."""
+async def no_news(_account: str, _message_id: int) -> None:
+    """For callers without webhooks."""
+
+
+async def deliver(
+    config: Config,
+    store: Store,
+    envelope: Envelope,
+    staged: StagedMessage,
+    trace: bytes,
+    delivered: Delivered = no_news,
+) -> None:
+    """Store the message once for each mailbox that its recipients lead to; durable on return. `delivered` is told of
+    each copy, and must have returned before the delivery is acknowledged. Raises DeliveryError."""
     targets: dict[tuple[str, str], Path] = {}
     for path in envelope.recipients:
         target = destination(config, path)
@@ -75,7 +91,7 @@ async def deliver(config: Config, store: Store, envelope: Envelope, staged: Stag
             raise DeliveryError(Reply(550, "5.1.1", "no such user"))
         targets.setdefault(target, path)
     for (name, mailbox), path in targets.items():
-        await _store(config, store, name, mailbox, path, envelope, staged, trace)
+        await delivered(name, await _store(config, store, name, mailbox, path, envelope, staged, trace))
 
 
 async def _store(
@@ -87,7 +103,8 @@ async def _store(
     envelope: Envelope,
     staged: StagedMessage,
     trace: bytes,
-) -> None:
+) -> int:
+    """The id of the stored message."""
     account = await store.open(name)
     prefix = f"Return-Path: <{envelope.sender}>\r\nDelivered-To: {path}\r\n".encode() + trace
     quota = config.account(name).QuotaMessageSize
@@ -98,17 +115,18 @@ async def _store(
     facts = Facts(mail_from=str(envelope.sender), rcpt_to=str(path), remote_ip=envelope.remote_ip)
     new = account.new_message(prepared, facts=facts)
 
-    def add(tx: Tx) -> None:
+    def add(tx: Tx) -> int:
         found = mailboxes.find(tx, mailbox)
         if found is None:
             mailboxes.ensure(tx, mailbox, True)
             found = mailboxes.get_by_name(tx, mailbox)
-        messages.add(tx, found.id, [new], quota)
+        return messages.add(tx, found.id, [new], quota).message_ids[0]
 
     try:
-        await account.write(add)
+        message_id = await account.write(add)
     except OverQuota as err:
         account.discard(prepared)
         metrics.deliveries.labels("overquota").inc()
         raise DeliveryError(Reply(452, "4.2.2", "account is over its size limit")) from err
     metrics.deliveries.labels("ok").inc()
+    return message_id

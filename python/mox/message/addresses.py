@@ -2,7 +2,7 @@
 
 import re
 
-import idna
+from mox.dns.names import DomainError, parse_domain
 
 _ESCAPED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}", re.IGNORECASE)
 _VERBATIM = frozenset(chr(c) for c in range(0x21, 0x7F)) - set("\\+=")
@@ -19,8 +19,8 @@ def ascii_domain(domain: str) -> str:
     if domain.isascii():
         return domain.lower() if not domain.startswith("[") else domain
     try:
-        return idna.encode(domain, uts46=True, transitional=False).decode()
-    except idna.IDNAError:
+        return parse_domain(domain, lax=True).ascii
+    except DomainError:
         return domain.encode("ascii", "replace").decode()
 
 

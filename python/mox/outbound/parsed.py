@@ -35,7 +35,8 @@ def message_of(tree: TreePart, data: bytes) -> Message:
 
 
 def first_value(header: bytes, name: str) -> str:
-    return next((value.strip() for value in header_values(header, name)), "")
+    """The value of a field, unfolded; empty without one."""
+    return next((value.replace("\t", " ").strip() for value in header_values(header, name)), "")
 
 
 def _address(localpart: str, domain: str) -> str:

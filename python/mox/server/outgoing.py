@@ -44,8 +44,9 @@ def reply_outcome(reply: str, hostname: str) -> Outcome:
 class LocalDelivery:
     """Delivers mail for our own domains, through the same decisions as incoming mail."""
 
-    def __init__(self, config: Config, store: Store, queue: Queue) -> None:
+    def __init__(self, config: Config, store: Store, queue: Queue, delivered: inbound.Delivered) -> None:
         self._config, self._store, self._queue = config, store, queue
+        self._delivered = delivered
 
     async def deliver(self, claim: Claim) -> Sequence[Outcome]:
         """An outcome for each recipient."""
@@ -60,14 +61,18 @@ class LocalDelivery:
                 return reply_outcome(str(reply), self._config.static.Hostname)
         envelope = inbound.Envelope(message.sender, [path], message.remote_ip)
         try:
-            await inbound.deliver(self._config, self._store, envelope, stage_bytes(content), message.prefix)
+            await inbound.deliver(
+                self._config, self._store, envelope, stage_bytes(content), message.prefix, self._delivered
+            )
         except inbound.DeliveryError as err:
             return reply_outcome(str(err), self._config.static.Hostname)
         return Outcome(True, code=250, is_local=True)
 
 
-def delivery(config: Config, store: Store, queue: Queue, surroundings: ConfigSurroundings) -> Runner:
-    """The runner of a worker."""
-    local = LocalDelivery(config, store, queue)
+def delivery(
+    config: Config, store: Store, queue: Queue, surroundings: ConfigSurroundings, delivered: inbound.Delivered
+) -> Runner:
+    """The runner of a worker. `delivered` is told of messages for our own domains."""
+    local = LocalDelivery(config, store, queue, delivered)
     notices = AccountNotices(config, store)
     return Runner(queue, local.deliver, notices.store, config.static.Hostname, surroundings.is_local)

@@ -7,6 +7,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from mox import log, metrics
@@ -17,8 +18,12 @@ from mox.net.bus import Bus
 from mox.net.conn import Connection, Listener, serve
 from mox.net.tls import ServerTls
 from mox.outbound.composed import Outbox
+from mox.outbound.hookcalls import HookCaller
+from mox.outbound.hookrunner import HookRunner
+from mox.outbound.incoming import IncomingHooks
 from mox.outbound.queue import Queue
 from mox.outbound.surroundings import ConfigSurroundings
+from mox.outbound.webhooks import outgoing_call
 from mox.server.listeners import Endpoint
 from mox.server.outgoing import delivery
 from mox.smtp.server import SmtpContext
@@ -63,10 +68,13 @@ class Worker:
             stack.push_async_callback(store.close)
             await store.start()
             await _ensure_password(store)
-            surroundings = ConfigSurroundings(self._config)
+            surroundings = ConfigSurroundings(self._config, partial(outgoing_call, self._config))
             queue = Queue(data_dir, self._bus, surroundings)
             stack.push_async_callback(queue.close)
-            smtp = SmtpContext(self._config, store, queue, self._stopping)
+            delivered = IncomingHooks(self._config, store, queue).delivered
+            caller = HookCaller(self._config)
+            stack.push_async_callback(caller.close)
+            smtp = SmtpContext(self._config, store, queue, self._stopping, delivered)
             imap = ImapContext(self._config, store, self._stopping)
             # One count of failed log-ins for all protocols.
             imap.logins = smtp.logins
@@ -77,9 +85,10 @@ class Worker:
             await web.start()
             _share_limits(self._bus, smtp, imap, web)
             async with asyncio.TaskGroup() as group:
-                runner = delivery(self._config, store, queue, surroundings)
+                runner = delivery(self._config, store, queue, surroundings, delivered)
                 running = group.create_task(runner.run(self._stopping), name="queue")
                 following = group.create_task(self._config.watch(), name="config")
+                calling = group.create_task(HookRunner(queue, caller.call).run(self._stopping), name="webhooks")
                 for endpoint, sock in self._sockets:
                     self._listeners.append(await self._listen(endpoint, sock, smtp, imap, web))
                 _logger.info("serving")
@@ -88,6 +97,7 @@ class Worker:
                 await self._shut_down()
                 running.cancel()
                 following.cancel()
+                calling.cancel()
 
     async def _listen(
         self, endpoint: Endpoint, sock: socket.socket, smtp: SmtpContext, imap: ImapContext, web: WebServer

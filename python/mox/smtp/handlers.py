@@ -34,6 +34,7 @@ class Services:
     queue: Queue
     logins: Logins
     stopping: asyncio.Event
+    delivered: inbound.Delivered
 
 
 class CommonHandler:
@@ -127,7 +128,9 @@ class DeliveryHandler(CommonHandler):
         trace = received(self.trace(session, transaction, now), only).encode()
         envelope = inbound.Envelope(transaction.sender, paths, self.conn.remote[0])
         try:
-            await inbound.deliver(self.services.config, self.services.store, envelope, staged, trace)
+            await inbound.deliver(
+                self.services.config, self.services.store, envelope, staged, trace, self.services.delivered
+            )
         except inbound.DeliveryError as err:
             return err.reply
         except OSError as err:

@@ -5,6 +5,7 @@ import asyncio
 from mox import log, metrics
 from mox.config.live import Config
 from mox.config.model import Listener
+from mox.inbound.deliver import Delivered, no_news
 from mox.net.conn import Connection
 from mox.net.limits import ConnectionLimiter, RateLimiter
 from mox.net.tls import ServerTls
@@ -23,10 +24,12 @@ _logger = log.get("smtpserver")
 class SmtpContext:
     """What all SMTP connections of a process share."""
 
-    def __init__(self, config: Config, store: Store, queue: Queue, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, config: Config, store: Store, queue: Queue, stopping: asyncio.Event, delivered: Delivered = no_news
+    ) -> None:
         self.config, self.store, self.queue, self.stopping = config, store, queue, stopping
         self.logins = Logins(config, store)
-        self.services = Services(config, store, queue, self.logins, stopping)
+        self.services = Services(config, store, queue, self.logins, stopping, delivered)
         self.ids = ReceivedIds.load(config.data_dir / "receivedid.key")
         self.times = Times()
         limits = config.static.Limits

@@ -64,7 +64,8 @@ class Api:
         while time.monotonic() < deadline:
             response = self.post("MessageGet", {"MsgID": known})
             if response.status_code == 200:
-                if marker in response.json()["Message"]["Subject"]:
+                got = response.json()
+                if marker in got["Message"]["Subject"] and got["Meta"]["RcptTo"]:
                     return known
                 known += 1
                 continue

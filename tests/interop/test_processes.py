@@ -144,3 +144,21 @@ def test_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
             assert found is not None and int(found[1]) >= 12
     finally:
         mox.stop()
+
+
+def test_a_tls_session_is_resumed_with_any_worker(tmp_path: Path) -> None:
+    mox = MoxProcess(tmp_path / "mox", workers=2).start()
+    try:
+        session, resumed = tmp_path / "session", []
+        for turn in range(13):
+            use = ["-sess_in", str(session)] if turn else []
+            done = subprocess.run(
+                ["openssl", "s_client", "-connect", f"127.0.0.1:{mox.ports['imaps']}", "-ign_eof",
+                 "-sess_out", str(session), *use],
+                input=b"a LOGOUT\r\n", capture_output=True, timeout=20,
+            )  # fmt: skip
+            resumed.append(b"Reused, TLS" in done.stdout)
+        assert resumed == [False] + [True] * 12
+        assert len(set(re.findall(r"worker=(\d+).*service=imaps|service=imaps.*worker=(\d+)", mox.log()))) == 2
+    finally:
+        mox.stop()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mox import log
+from mox._rust import TlsKnownKeys, TlsTicketKeys
 from mox.config import files, sconf_write
 from mox.config.account import Account
 from mox.config.check_static import check_static
@@ -161,7 +162,7 @@ class Config:
             keys = [((folder / k.CertFile).read_bytes(), (folder / k.KeyFile).read_bytes()) for k in tls.KeyCerts]
         except OSError as err:
             raise ConfigError(f"TLS of listener {listener}: {err}") from err
-        return ServerTls(keys, alpn)
+        return ServerTls(keys, alpn, None if tls.ClientAuthDisabled else client_keys, tickets)
 
     # --- following the file ---
 

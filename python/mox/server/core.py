@@ -19,6 +19,7 @@ from mox import log, metrics
 from mox.net.bus import PROCESS_ENDED
 from mox.server.bus import HubBus
 from mox.server.listeners import Endpoint
+from mox.server.tickets import TicketRotation
 
 # A worker that dies at once, again and again, must not keep the machine busy.
 RESTART_DELAY_S = 1.0
@@ -74,6 +75,7 @@ class Core:
                 ready()
 
         unsubscribe = self.bus.subscribe("worker-ready", worker_ready)
+        rotation = asyncio.create_task(TicketRotation(self.bus).run(), name="ticket keys")
         try:
             with tempfile.TemporaryDirectory(prefix="mox-metrics-") as metrics_folder:
                 os.environ[metrics.MULTIPROCESS_VARIABLE] = metrics_folder
@@ -81,6 +83,7 @@ class Core:
                     for number in range(self._count):
                         group.create_task(self._keep(number, stop))
         finally:
+            rotation.cancel()
             unsubscribe()
             self.bus.close()
 

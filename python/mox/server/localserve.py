@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from mox.server.core import Core
 from mox.server.endpoints import endpoints
 from mox.server.listeners import BindError, Endpoint, bind_all
 from mox.server.loop import run_loop
+from mox.server.tickets import TicketRotation
 from mox.server.worker import Worker
 
 USER = "mox@localhost"
@@ -90,13 +92,25 @@ def run(options: Options) -> int:
                 core = Core(config.path, level, options.workers, sockets)
                 await core.run(stop, ready)
             else:
-                await Worker(config, LocalBus(), sockets).run(stop, ready)
+                await _run_alone(config, sockets, stop, ready)
         finally:
             await asyncio.gather(*started)
             await control.close()
 
     run_loop(main())
     return 0
+
+
+async def _run_alone(
+    config: Config, sockets: list[tuple[Endpoint, socket.socket]], stop: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    """Core and worker in this process."""
+    bus = LocalBus()
+    rotation = asyncio.create_task(TicketRotation(bus).run(), name="ticket keys")
+    try:
+        await Worker(config, bus, sockets).run(stop, ready)
+    finally:
+        rotation.cancel()
 
 
 def control_commands(stop: asyncio.Event) -> dict[str, tuple[int, Handler]]:

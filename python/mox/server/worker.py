@@ -24,6 +24,7 @@ from mox.outbound.incoming import IncomingHooks
 from mox.outbound.queue import Queue
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.outbound.webhooks import outgoing_call
+from mox.server.handshakes import Handshakes
 from mox.server.listeners import Endpoint
 from mox.server.outgoing import delivery
 from mox.smtp.server import SmtpContext
@@ -84,13 +85,16 @@ class Worker:
             stack.push_async_callback(web.close)
             await web.start()
             _share_limits(self._bus, smtp, imap, web)
+            handshakes = Handshakes(self._bus, store)
+            stack.push_async_callback(handshakes.close)
+            await handshakes.start()
             async with asyncio.TaskGroup() as group:
                 runner = delivery(self._config, store, queue, surroundings, delivered)
                 running = group.create_task(runner.run(self._stopping), name="queue")
                 following = group.create_task(self._config.watch(), name="config")
                 calling = group.create_task(HookRunner(queue, caller.call).run(self._stopping), name="webhooks")
                 for endpoint, sock in self._sockets:
-                    self._listeners.append(await self._listen(endpoint, sock, smtp, imap, web))
+                    self._listeners.append(await self._listen(endpoint, sock, handshakes, smtp, imap, web))
                 _logger.info("serving")
                 ready()
                 await stop.wait()
@@ -100,16 +104,21 @@ class Worker:
                 calling.cancel()
 
     async def _listen(
-        self, endpoint: Endpoint, sock: socket.socket, smtp: SmtpContext, imap: ImapContext, web: WebServer
+        self,
+        endpoint: Endpoint,
+        sock: socket.socket,
+        handshakes: Handshakes,
+        smtp: SmtpContext,
+        imap: ImapContext,
+        web: WebServer,
     ) -> Listener:
-        tls = self._config.server_tls(endpoint.listener)
-        # The front does TLS itself: it chooses by ALPN who goes on with the connection.
-        implicit = tls if endpoint.implicit_tls and endpoint.service != "https" else None
-        return await serve(sock, self._handler(endpoint, smtp, imap, web, tls), tls=implicit)
+        tls = self._config.server_tls(endpoint.listener, tickets=handshakes.tickets, client_keys=handshakes.client_keys)
+        if endpoint.service in ("http", "https"):
+            return await serve(sock, self._web_handler(endpoint, handshakes, smtp, imap, web))
+        implicit = tls if endpoint.implicit_tls else None
+        return await serve(sock, self._handler(endpoint, smtp, imap, tls), tls=implicit)
 
-    def _handler(
-        self, endpoint: Endpoint, smtp: SmtpContext, imap: ImapContext, web: WebServer, tls: ServerTls | None
-    ) -> Handler:
+    def _handler(self, endpoint: Endpoint, smtp: SmtpContext, imap: ImapContext, tls: ServerTls | None) -> Handler:
         """What is spoken on a port. `tls` is what STARTTLS would use."""
         listener = self._config.static.Listeners[endpoint.listener]
         match endpoint.service:
@@ -120,13 +129,21 @@ class Worker:
             case "metrics":
                 routes: plain.Routes = {"/metrics": (metrics.CONTENT_TYPE, metrics.expose)}
                 return lambda conn: plain.serve_connection(conn, routes)
-            case _:
-                by_alpn: dict[str, Handler] = {}
-                if endpoint.port == HTTPS_PORT and listener.IMAPS.EnabledOnHTTPS:
-                    by_alpn["imap"] = lambda conn: serve_imap(conn, imap, "imaps", listener, None)
-                if endpoint.port == HTTPS_PORT and listener.Submissions.EnabledOnHTTPS:
-                    by_alpn["smtp"] = lambda conn: serve_smtp(conn, smtp, "submissions", listener, None)
-                return web.handler(endpoint.listener, endpoint.port, endpoint.service == "https", by_alpn)
+            case service:
+                raise ValueError(f"no protocol for service {service!r}")
+
+    def _web_handler(
+        self, endpoint: Endpoint, handshakes: Handshakes, smtp: SmtpContext, imap: ImapContext, web: WebServer
+    ) -> Handler:
+        """The front does TLS itself: it chooses by ALPN who goes on with the connection."""
+        listener = self._config.static.Listeners[endpoint.listener]
+        by_alpn: dict[str, Handler] = {}
+        if endpoint.port == HTTPS_PORT and listener.IMAPS.EnabledOnHTTPS:
+            by_alpn["imap"] = lambda conn: serve_imap(conn, imap, "imaps", listener, None)
+        if endpoint.port == HTTPS_PORT and listener.Submissions.EnabledOnHTTPS:
+            by_alpn["smtp"] = lambda conn: serve_smtp(conn, smtp, "submissions", listener, None)
+        is_tls = endpoint.service == "https"
+        return web.handler(endpoint.listener, endpoint.port, is_tls, by_alpn, handshakes.tickets)
 
     async def _shut_down(self) -> None:
         """Stop accepting, let sessions say goodbye, then cut off what is left."""

@@ -27,6 +27,8 @@ T = TypeVar("T")
 # Files are written by this many threads at once; each waits for the disk most of the time.
 FILE_THREADS = 20
 REMOVED_TOPIC = "account-removed"
+# Published after every change that `write_auth` made.
+AUTH_CHANGED_TOPIC = "auth-changed"
 
 _logger = log.get("store")
 
@@ -79,8 +81,10 @@ class Store:
         return await self._auth.read(fn)
 
     async def write_auth(self, fn: Callable[[Tx], T]) -> T:
-        """Run a function of `tlskeys` or `attempts` in a transaction on auth.db."""
-        return await self._auth.write(fn)
+        """Run a function of `tlskeys` or `attempts` in a transaction on auth.db; all processes are told."""
+        result = await self._auth.write(fn)
+        self._bus.publish(AUTH_CHANGED_TOPIC, b"")
+        return result
 
     @property
     def attempts(self) -> AttemptWriter:

@@ -5,6 +5,7 @@ Which services a port has is decided by its listener (spec/web-tls.md section 2)
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from mox._rust import TlsTicketKeys
 from mox.config.listener import Listener, WebserverService, WebService
 from mox.config.live import Config
 from mox.config.model import Dynamic
@@ -63,11 +64,12 @@ class WebServer:
         port: int,
         is_tls: bool,
         by_alpn: Mapping[str, Callable[[Connection], Awaitable[None]]],
+        tickets: TlsTicketKeys,
     ) -> Callable[[Connection], Awaitable[None]]:
         """What serves the connections of a port. `by_alpn` are other protocols spoken there. Raises ConfigError."""
         tls: ServerTls | None = None
         if is_tls:
-            tls = self._config.server_tls(listener_name, (*HTTP_ALPN, *(name.encode() for name in by_alpn)))
+            tls = self._config.server_tls(listener_name, (*HTTP_ALPN, *(name.encode() for name in by_alpn)), tickets)
         site = Site(listener_name, port, tls, by_alpn)
         self._routers[site.key] = self.router(listener_name, port, is_tls)
         return lambda conn: self._front.serve(conn, site)

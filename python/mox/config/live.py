@@ -151,9 +151,15 @@ class Config:
         own = self.account(account).QuotaMessageSize
         return max(own or self.static.QuotaMessageSize, 0)
 
-    def server_tls(self, listener: str, alpn: Sequence[bytes] = ()) -> ServerTls | None:
-        """Certificates of a listener, with the protocols to choose from by ALPN. Raises ConfigError for files that
-        cannot be read."""
+    def server_tls(
+        self,
+        listener: str,
+        alpn: Sequence[bytes] = (),
+        tickets: TlsTicketKeys | None = None,
+        client_keys: TlsKnownKeys | None = None,
+    ) -> ServerTls | None:
+        """Certificates of a listener, with the protocols to choose from by ALPN; with `client_keys`, clients are asked
+        for a certificate unless the listener forbids it. Raises ConfigError for files that cannot be read."""
         tls = self.static.Listeners[listener].TLS
         if tls is None or not tls.KeyCerts:
             return None

@@ -22,12 +22,12 @@ class BodySpec(NamedTuple):
 
 
 class Body(Protocol):
-    """A message body that can be hashed; `size` in octets."""
+    """A message that can hash its body, as `StagedMessage` does; `size` in octets."""
 
     @property
     def size(self) -> int: ...
 
-    def hash_bodies(self, specs: Sequence[BodySpec]) -> Sequence[tuple[bytes, int]]:
+    def body_hashes(self, specs: Sequence[BodySpec]) -> Sequence[tuple[bytes, int]]:
         """For each of `specs` the hash, and how many octets the whole canonical body has."""
 
 
@@ -41,7 +41,7 @@ class BytesBody:
     def size(self) -> int:
         return len(self._data)
 
-    def hash_bodies(self, specs: Sequence[BodySpec]) -> Sequence[tuple[bytes, int]]:
+    def body_hashes(self, specs: Sequence[BodySpec]) -> Sequence[tuple[bytes, int]]:
         return _rust.body_hashes(self._data, specs)
 
 

@@ -226,8 +226,8 @@ async def _check_bodies(checks: Sequence[_Check], body: Body) -> None:
 async def hash_bodies(body: Body, specs: Sequence[BodySpec]) -> Sequence[tuple[bytes, int]]:
     """Hash in a thread when the body is large."""
     if body.size <= _INLINE_BODY:
-        return body.hash_bodies(specs)
-    return await asyncio.to_thread(body.hash_bodies, specs)
+        return body.body_hashes(specs)
+    return await asyncio.to_thread(body.body_hashes, specs)
 
 
 def body_spec(signature: Signature) -> BodySpec:

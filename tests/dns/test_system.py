@@ -10,6 +10,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import pytest
+import uvloop
 
 from mox.dns.resolvconf import NameServer, Settings
 from mox.dns.resolver import (
@@ -343,6 +344,22 @@ async def test_tagged_views_share_the_cache() -> None:
         answer: Answer[ipaddress.IPv4Address] = await resolver.tagged("dkim").a("x.org")
     assert answer.records
     assert len(fake.questions) == 1
+
+
+def test_on_the_loop_of_the_server() -> None:
+    """uvloop has sockets of its own; truncation makes both kinds of them."""
+
+    def handler(query: dns.message.Message, over_tcp: bool) -> list[bytes]:
+        response = reply(query, *(["x.org. 9 IN A 10.0.0.1"] if over_tcp else []))
+        if not over_tcp:
+            response.flags |= dns.flags.TC
+        return [response.to_wire()]
+
+    async def ask() -> str:
+        async with serve(handler) as fake:
+            return str((await SystemResolver(fake.settings()).a("x.org")).records[0])
+
+    assert uvloop.run(ask()) == "10.0.0.1"
 
 
 async def test_any_bytes_from_a_server_give_an_answer_or_a_dns_error() -> None:

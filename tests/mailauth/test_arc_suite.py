@@ -1,6 +1,7 @@
 """The public ARC test suite (ValiMail): chain validation and sealing."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mox.mailauth.taglist import parse_tags
 from tests.conftest import DATA
 
 
+@cache
 def cases(name: str) -> list[Any]:
     path: Path = DATA / "arc" / name
     if not path.exists():

@@ -1,5 +1,6 @@
 """The public SPF test suites (OpenSPF / pyspf) for RFC 7208 and RFC 4408."""
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ _KINDS = {"A", "AAAA", "MX", "TXT", "PTR", "CNAME"}
 _DEFAULT_EXPLANATION = "DEFAULT"
 
 
+@cache
 def cases(name: str) -> list[Any]:
     path = DATA / "spf" / name
     if not path.exists():

@@ -207,21 +207,31 @@ async def _verify_chain(resolver: Resolver, sets: Sequence[_Set], header: bytes,
         if entry.seal.cv != (ArcStatus.NONE if entry.seal.instance == 1 else ArcStatus.PASS):
             raise _ChainError(f"instance {entry.seal.instance} has the wrong cv={entry.seal.cv}")
         _check_message(entry.message)
-    wanted = {(entry.seal.selector, entry.seal.domain.ascii): None for entry in sets}
-    wanted |= {(entry.message.selector, entry.message.domain.ascii): None for entry in sets}
-    keys = await lookup_all(resolver, wanted)
+    # The newest first: a chain that fails there costs no further look-ups, of names that strangers choose.
+    keys = await lookup_all(resolver, _key_names(sets[-1:]))
     hashes = await hash_bodies(body, [body_spec(entry.message) for entry in sets])
     _verify_message(sets[-1], header, hashes[-1], keys)
-    for count in range(len(sets), 0, -1):
-        seal = sets[count - 1].seal
-        record = _key(keys, seal.selector, seal.domain, seal.key_type, seal.hash_name)
-        data = _sealed_data([entry.fields for entry in sets[:count]])
-        verify_signature(record.public_key, seal.hash_name, seal.signature, data)
+    _verify_seal(sets, keys)
+    keys = {**keys, **await lookup_all(resolver, _key_names(sets[:-1]) - keys.keys())}
+    for count in range(len(sets) - 1, 0, -1):
+        _verify_seal(sets[:count], keys)
     oldest = len(sets)
     while oldest > 1 and _passes(sets[oldest - 2], header, hashes[oldest - 2], keys):
         oldest -= 1
     authentic = all(isinstance(found, tuple) and found[1] for found in keys.values())
     return (0 if oldest == 1 else oldest), authentic
+
+
+def _key_names(sets: Sequence[_Set]) -> set[tuple[str, str]]:
+    seals = {(entry.seal.selector, entry.seal.domain.ascii) for entry in sets}
+    return seals | {(entry.message.selector, entry.message.domain.ascii) for entry in sets}
+
+
+def _verify_seal(sets: Sequence[_Set], keys: Keys) -> None:
+    """The last seal of `sets`. Raises _ChainError and Verdict. RFC 8617 §5.2 step 6."""
+    seal = sets[-1].seal
+    record = _key(keys, seal.selector, seal.domain, seal.key_type, seal.hash_name)
+    verify_signature(record.public_key, seal.hash_name, seal.signature, _sealed_data([s.fields for s in sets]))
 
 
 def _key(keys: Keys, selector: str, domain: Domain, key_type: str, hash_name: str) -> KeyRecord:

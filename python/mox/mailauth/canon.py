@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 from mox import _rust
 
+MAX_FIELDS = 10_000
+
 
 class MalformedHeader(ValueError):
     """The header section is none that can be signed or verified."""
@@ -55,9 +57,12 @@ class Field(NamedTuple):
 def split_header(header: bytes) -> list[Field]:
     """Fields of a header section that ends with an empty line. Raises MalformedHeader."""
     try:
-        return [Field(name.lower(), raw) for name, raw in _rust.split_fields(header)]
+        fields = _rust.split_fields(header)
     except ValueError as err:
         raise MalformedHeader(str(err)) from err
+    if len(fields) > MAX_FIELDS:
+        raise MalformedHeader(f"more than {MAX_FIELDS} fields")
+    return [Field(name.lower(), raw) for name, raw in fields]
 
 
 def signed_data(header: bytes, names: Sequence[str], signature: bytes, canon: str) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _VERSION = re.compile(r"v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)")
-_TAG = re.compile(r"[ \t]*([A-Za-z][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t]*", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _URI = re.compile(r"([a-z][a-z0-9+.-]*:[^!,;\s]+)(?:!([0-9]{1,18})([kmgt]?))?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DEFAULT_INTERVAL_S = 86400
@@ -128,13 +128,13 @@ def _parse_tags(text: str, bare: bool) -> dict[str, str]:
     if not specs[-1].strip(" \t"):
         specs.pop()
     for spec in specs:
-        tag = _TAG.fullmatch(spec)
-        if tag is None:
+        name, equals, value = spec.partition("=")
+        name = name.strip(" \t").lower()
+        if not equals or not _NAME.fullmatch(name):
             raise DmarcSyntaxError(f"not a tag: {spec[:40]!r}", True)
-        name = tag[1].lower()
         if name in tags or name == "v":
-            raise DmarcSyntaxError(f"duplicate tag {name}", True)
-        tags[name] = tag[2]
+            raise DmarcSyntaxError(f"duplicate tag {name[:40]}", True)
+        tags[name] = value.strip(" \t")
     return tags
 
 

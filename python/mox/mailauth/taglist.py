@@ -6,8 +6,10 @@ import re
 
 from mox.dns.names import Domain, DomainError, parse_domain
 
-# tag-spec = [FWS] tag-name [FWS] "=" [FWS] tag-value [FWS]
-_TAG = re.compile(r"[ \t\r\n]*([A-Za-z][A-Za-z0-9_]*)[ \t\r\n]*=[ \t\r\n]*([^;]*?)[ \t\r\n]*", re.DOTALL)
+_FWS = " \t\r\n"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# Fields and records are rarely longer than 2 kB.
+_MAX_LENGTH = 32 * 1024
 _VALUE = re.compile(r"[!-:<-~\u0080-\U0010ffff\udc80-\udcff \t]*")
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _SELECTOR = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -20,20 +22,25 @@ class TagError(ValueError):
 
 def parse_tags(text: str) -> dict[str, str]:
     """Tags in order, values unfolded. An empty tag at the end is allowed. Raises TagError for anything else."""
+    if len(text) > _MAX_LENGTH:
+        raise TagError("tag list too long")
     tags: dict[str, str] = {}
     specs = text.split(";")
-    if len(specs) > 1 and not specs[-1].strip(" \t\r\n"):
+    if len(specs) > 1 and not specs[-1].strip(_FWS):
         specs.pop()
     for spec in specs:
-        found = _TAG.fullmatch(spec)
-        if found is None:
-            raise TagError(f"not a tag: {spec.strip()[:40]!r}")
-        value = found[2].replace("\r\n", "") if "\r" in found[2] else found[2]
+        # tag-spec = [FWS] tag-name [FWS] "=" [FWS] tag-value [FWS]
+        name, equals, value = spec.partition("=")
+        name, value = name.strip(_FWS), value.strip(_FWS)
+        if not equals or not _NAME.fullmatch(name):
+            raise TagError(f"not a tag: {spec.strip(_FWS)[:40]!r}")
+        if "\r" in value:
+            value = value.replace("\r\n", "")
         if not _VALUE.fullmatch(value):
-            raise TagError(f"bad character in tag {found[1]}")
-        if found[1] in tags:
-            raise TagError(f"duplicate tag {found[1]}")
-        tags[found[1]] = value
+            raise TagError(f"bad character in tag {name[:40]}")
+        if name in tags:
+            raise TagError(f"duplicate tag {name[:40]}")
+        tags[name] = value
     return tags
 
 

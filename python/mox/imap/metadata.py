@@ -62,10 +62,10 @@ async def _mailbox_id(session: Session, name: str) -> tuple[int, str]:
 def _is_wanted(name: str, entry: str, depth: int) -> bool:
     if name == entry:
         return True
-    below = name.removeprefix(entry.rstrip("/"))
-    if depth == 0 or below == name or not below.startswith("/"):
+    above = entry.rstrip("/") + "/"
+    if depth == 0 or not name.startswith(above):
         return False
-    return depth < 0 or below.count("/") == 1
+    return depth < 0 or "/" not in name[len(above) :]
 
 
 async def get(session: Session, command: Command) -> str:

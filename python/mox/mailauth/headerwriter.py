@@ -1,6 +1,10 @@
 """Writing header fields that are folded at 76 characters. RFC 5322 §2.2.3."""
 
+import re
+
 _LIMIT = 76
+# RFC 5322 §2.1.1 allows lines of 998 characters.
+_LONGEST_WORD = 900
 
 
 class HeaderWriter:
@@ -40,14 +44,20 @@ class HeaderWriter:
             data = data[room:]
 
     def wrap_text(self, text: str) -> None:
-        """Append text, cut at spaces, which are kept; a word longer than a line is cut anywhere."""
+        """Append text, cut before the last space or tab that fits, else before the first one after, else anywhere.
+
+        The white space is kept, so that unfolding gives the text back.
+        """
         while self._column + len(text) > _LIMIT:
-            room = max(_LIMIT - self._column, 0)
-            cut = max(text.rfind(" ", 0, room + 1), text.rfind("\t", 0, room + 1))
-            if cut <= 0 and self._column <= 1:
-                cut = room
-            self._write(text[: max(cut, 0)])
-            text = text[max(cut, 0) :]
+            room = _LIMIT - self._column
+            if room <= 0:
+                self.newline()
+                continue
+            spaces = [found.start() for found in re.finditer("[ \t]", text[:_LONGEST_WORD]) if found.start() > 0]
+            fitting = [at for at in spaces if at <= room]
+            cut = fitting[-1] if fitting else spaces[0] if spaces else room
+            self._write(text[:cut])
+            text = text[cut:]
             self.newline()
         self._write(text)
 

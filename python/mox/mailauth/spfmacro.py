@@ -9,6 +9,7 @@ from mox.dns.names import MAX_NAME, IPAddress
 
 _DOMAIN_TOKEN = re.compile(r"%\{([A-Za-z])([0-9]*)(r?)([.\-+,/_=]*)\}|(%%)|(%_)|(%-)|([!-$&-~]+)", re.IGNORECASE)
 _TEXT_TOKEN = re.compile(_DOMAIN_TOKEN.pattern.replace("[!-$", "[ -$"), re.IGNORECASE)
+_MAX_LENGTH = 8 * 1024
 _LETTERS = frozenset("slodiphv")
 _TEXT_LETTERS = frozenset("crt")
 # RFC 3986 §2.3, as RFC 7208 §7.3 asks for upper-case letters.
@@ -47,6 +48,8 @@ class MacroValues:
 
 def parse_macro_string(text: str, is_text: bool = False) -> MacroString:
     """Split `text`; `is_text` allows spaces and the letters of explanations. Raises MacroError. RFC 7208 §7.1."""
+    if len(text) > _MAX_LENGTH:
+        raise MacroError("macro-string too long")
     token = _TEXT_TOKEN if is_text else _DOMAIN_TOKEN
     letters = _LETTERS | _TEXT_LETTERS if is_text else _LETTERS
     parts: list[str | Macro] = []

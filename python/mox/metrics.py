@@ -42,6 +42,12 @@ iprev_lookups = Histogram("mox_iprev_lookup_total", "Reverse look-ups of clients
 dnsbl_lookups = Histogram(
     "mox_dnsbl_lookup_duration_seconds", "Look-ups in DNS lists.", ["zone", "status"], buckets=_SECONDS
 )
+dnsbl_own_addresses = Gauge(
+    "mox_dnsbl_ips_success",
+    "Own addresses in DNS lists: 1 not listed, 0 listed or not known, -1 without addresses.",
+    ["zone", "ip"],
+    multiprocess_mode="mostrecent",
+)
 queue_hold = Gauge("mox_queue_hold", "Messages in the queue that are on hold.", multiprocess_mode="mostrecent")
 queue_dmarc_report_failures = Counter("mox_queue_dmarcreport_failure", "DMARC reports that could not be delivered.")
 _HTTP_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 60, 120)

@@ -69,6 +69,14 @@ class AccountRemoved(StoreError):
     """The account is being removed."""
 
 
+class BadArchive(StoreError):
+    """A file to import is not what it should be."""
+
+
+class ExportError(StoreError):
+    """Something could not be exported, and there is no place to tell it but here."""
+
+
 class EngineClosed(Exception):
     """The database was closed; the program is shutting down."""
 

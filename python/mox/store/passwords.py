@@ -5,6 +5,7 @@ import msgspec
 
 from mox.sasl import crammd5
 from mox.sasl.scram import ScramSecrets, derive
+from mox.store import websessions
 from mox.store.engine import Tx
 
 
@@ -22,7 +23,8 @@ def _cut(password: str) -> bytes:
 
 
 def save(tx: Tx, secrets: tuple[str, str, str, bytes]) -> None:
-    """Replace the credentials with what `hashed` gave."""
+    """Replace the credentials with what `hashed` gave, and end all web sessions."""
+    websessions.remove_all(tx)
     tx.run("INSERT OR REPLACE INTO password VALUES (?, ?, ?, ?, ?)", tx.account_id, *secrets)
 
 

@@ -36,6 +36,14 @@ FLAG_NAMES = {
 }
 
 
+_NOT_IN_KEYWORDS = frozenset('(){%*"\\]')
+
+
+def is_keyword(word: str) -> bool:
+    """A keyword as it is stored: lower case, RFC 9051 `atom` without `]`."""
+    return bool(word) and word == word.lower() and all("!" <= c <= "~" and c not in _NOT_IN_KEYWORDS for c in word)
+
+
 def parse_flags(names: list[str]) -> tuple[int, frozenset[str]]:
     """Flag bits and keywords (lower case) of flag names in any case."""
     bits, keywords = 0, set()

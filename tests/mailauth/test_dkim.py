@@ -90,6 +90,14 @@ async def sign(message: bytes = MESSAGE, *selectors: Selector, domain: str = "ex
     return await dkim.sign(*parts(message), Domain(domain), selectors, "joe", now) + message
 
 
+def published(name: str) -> bytes:
+    """A file of the public DKIM data; the test skips where it is absent."""
+    path = DATA / "dkim" / name
+    if not path.exists():
+        pytest.skip("shared/data is not here")
+    return path.read_bytes()
+
+
 def crlf(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
@@ -99,20 +107,20 @@ def crlf(data: bytes) -> bytes:
     ("message", "passes"),
     [
         (RFC6376, 1),
-        (crlf((DATA / "dkim/rfc8463-example.msg").read_bytes()), 2),
-        (crlf((DATA / "dkim/rfc6376.signed.rsa.msg").read_bytes()), 1),
-        (crlf((DATA / "dkim/rfc6376.signed.msg").read_bytes()), 2),
+        ("rfc8463-example.msg", 2),
+        ("rfc6376.signed.rsa.msg", 1),
+        ("rfc6376.signed.msg", 2),
     ],
     ids=["rfc6376", "rfc8463", "simple", "two-simple"],
 )
-async def test_published_messages(message: bytes, passes: int) -> None:
-    results = await verify(message, KEYS)
+async def test_published_messages(message: bytes | str, passes: int) -> None:
+    results = await verify(message if isinstance(message, bytes) else crlf(published(message)), KEYS)
     assert [r.status for r in results] == ["pass"] * passes, results
 
 
 async def test_key_of_exim() -> None:
-    message = crlf((DATA / "dkim/ed25519test2.msg").read_bytes())
-    records = {"sed._domainkey.test.ex": (DATA / "dkim/eximtest.dns").read_text().strip()}
+    message = crlf(published("ed25519test2.msg"))
+    records = {"sed._domainkey.test.ex": published("eximtest.dns").decode().strip()}
     result = (await verify(message, records))[0]
     assert result.record is not None
     assert result.record.key_type == "ed25519"
@@ -368,12 +376,12 @@ def test_signature_fields(change: tuple[str, str], expected: dict[str, Any]) -> 
 @pytest.mark.parametrize("name", ["badk.txt", "badversion.txt", "test_bad.txt"])
 def test_key_records_of_dkimpy_that_must_be_refused(name: str) -> None:
     with pytest.raises(KeyRecordError):
-        parse_key_record((DATA / "dkim" / name).read_text().strip())
+        parse_key_record(published(name).decode().strip())
 
 
 @pytest.mark.parametrize("name", ["test.txt", "test2.txt", "2048_testkey_wo_markers.pub.rsa.txt", "test_tlsrpt.txt"])
 def test_key_records_of_dkimpy(name: str) -> None:
-    text = (DATA / "dkim" / name).read_text().strip()
+    text = published(name).decode().strip()
     record = parse_key_record(text if "p=" in text else f"v=DKIM1; p={text}")
     assert record.rsa_bits in (1024, 2048)
     assert record.allows_service("email") == ("tlsrpt" not in name)

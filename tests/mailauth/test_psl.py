@@ -8,6 +8,8 @@ from tests.conftest import DATA
 
 
 def published() -> list[tuple[str, str | None]]:
+    if not (DATA / "public-suffix/tests.txt").exists():
+        return []
     lines = (DATA / "public-suffix/tests.txt").read_text().splitlines()
     pairs = [line.split() for line in lines if line and not line.startswith("//")]
     # Empty and dotted names are no domains; `uk.com` is a rule of the private part, which does not count here.

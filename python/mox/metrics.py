@@ -48,6 +48,25 @@ dnsbl_own_addresses = Gauge(
     ["zone", "ip"],
     multiprocess_mode="mostrecent",
 )
+mtasts_get = Counter("mox_mtastsdb_get", "Look-ups of MTA-STS policies for delivery.", ["result"])
+queue_connections = Counter("mox_queue_connection", "Connections to other mail servers.", ["result"])
+queue_destinations = Counter("mox_queue_destinations", "Destinations that MX hosts were gathered for.")
+queue_destinations_authentic = Counter("mox_queue_destinations_authentic", "Those with DNSSEC.")
+queue_dane_required = Counter("mox_queue_destination_dane_required", "Hosts with TLSA records.")
+queue_dane_unverified = Counter(
+    "mox_queue_destination_dane_starttlsunverified", "Hosts whose TLSA records cannot be used."
+)
+queue_gathertlsa_errors = Counter("mox_queue_destination_dane_gathertlsa_errors", "TLSA look-ups that failed.")
+queue_tlsrequiredno_ignored = Counter(
+    "mox_queue_tlsrequiredno_ignored", "Policies not followed because a message says TLS-Required: No.", ["ignored"]
+)
+smtpclient_tlsrequiredno_ignored = Counter(
+    "mox_smtpclient_tlsrequiredno_ignored", "Certificates accepted because of TLS-Required: No.", ["ignored"]
+)
+queue_requiretls_unsupported = Counter(
+    "mox_queue_requiretls_unsupported", "Messages with REQUIRETLS to hosts that do not do it.", ["reason"]
+)
+queue_plaintext_fallback = Counter("mox_queue_plaintext_fallback", "Deliveries in clear after TLS failed.")
 queue_hold = Gauge("mox_queue_hold", "Messages in the queue that are on hold.", multiprocess_mode="mostrecent")
 queue_dmarc_report_failures = Counter("mox_queue_dmarcreport_failure", "DMARC reports that could not be delivered.")
 _HTTP_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 60, 120)

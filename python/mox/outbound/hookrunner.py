@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from mox import log, metrics
 from mox.outbound import hooks, lanes
 from mox.outbound.hooks import CallOutcome
-from mox.outbound.queue import Queue
+from mox.outbound.queue import HOOK_TOPIC, Queue
 from mox.outbound.records import Hook, now_ms
 from mox.outbound.runner import MAX_SLEEP_S, RENEW_INTERVAL_S, new_owner
 
@@ -31,7 +31,7 @@ class HookRunner:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Call until `stopping` is set and the running calls have ended."""
-        stop_kicks = self._queue.on_kick(self._wake.set)
+        stop_kicks = self._queue.on_kick(self._wake.set, HOOK_TOPIC)
         waker = asyncio.create_task(self._wake_when(stopping))
         renewer = asyncio.create_task(self._renew())
         try:

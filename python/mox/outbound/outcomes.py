@@ -31,6 +31,14 @@ class Outcome:
     suppressed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What has to follow the commit: removal of a file that no message needs any more, webhook calls."""
+
+    unused_file: str | None = None
+    has_hook: bool = False
+
+
 def suppressed(message: Message) -> Outcome:
     """The failure of a message to an address on the suppression list."""
     return Outcome(False, True, error=SUPPRESSED_TEXT.format(address=message.recipient), suppressed=True)
@@ -46,7 +54,7 @@ def _result(message: Message, outcome: Outcome) -> Result:
     return Result(start, now_ms() - start, outcome.success, outcome.code, outcome.secode, outcome.error)
 
 
-def retry(tx: Tx, surroundings: Surroundings, message: Message, outcome: Outcome) -> None:
+def retry(tx: Tx, surroundings: Surroundings, message: Message, outcome: Outcome) -> Effects:
     """Record a temporary failure; the next attempt is scheduled since the claim."""
     results = with_result(message.results, _result(message, outcome))
     tx.run(
@@ -56,12 +64,11 @@ def retry(tx: Tx, surroundings: Surroundings, message: Message, outcome: Outcome
         message.id,
     )
     lanes.refresh(tx, lanes.Kind.MESSAGE, message.recipient_domain)
-    _tell(tx, surroundings, Event.DELAYED, message, outcome, suppressing=False)
+    return Effects(has_hook=_tell(tx, surroundings, Event.DELAYED, message, outcome, suppressing=False))
 
 
-def finish(tx: Tx, surroundings: Surroundings, message: Message, outcome: Outcome) -> str | None:
-    """Record success or final failure and retire the message. Returns the name of the file when nobody needs it any
-    more; it is to be removed after the commit."""
+def finish(tx: Tx, surroundings: Surroundings, message: Message, outcome: Outcome) -> Effects:
+    """Record success or final failure and retire the message."""
     suppressing = False
     if outcome.success:
         event = Event.DELIVERED
@@ -83,21 +90,21 @@ def finish(tx: Tx, surroundings: Surroundings, message: Message, outcome: Outcom
 
 def retire(
     tx: Tx, surroundings: Surroundings, message: Message, event: Event, outcome: Outcome, suppressing: bool = False
-) -> str | None:
-    """Take a message out of the queue, keep its record if the account wants that, tell the webhook. As `finish`."""
+) -> Effects:
+    """Take a message out of the queue, keep its record if the account wants that, tell the webhook."""
     tx.run("DELETE FROM queued WHERE id = ?", message.id)
     lanes.refresh(tx, lanes.Kind.MESSAGE, message.recipient_domain)
     keep_ms = surroundings.keep_messages_ms(message.account)
     if keep_ms > 0:
         insert(tx, "retired", _retired(message, event, outcome, keep_ms))
-    _tell(tx, surroundings, event, message, outcome, suppressing)
-    unused = tx.one("SELECT 1 FROM queued WHERE file = ? LIMIT 1", message.file) is None
-    return message.file if unused else None
+    has_hook = _tell(tx, surroundings, event, message, outcome, suppressing)
+    is_used = tx.one("SELECT 1 FROM queued WHERE file = ? LIMIT 1", message.file) is not None
+    return Effects(None if is_used else message.file, has_hook)
 
 
 def _tell(
     tx: Tx, surroundings: Surroundings, event: Event, message: Message, outcome: Outcome, suppressing: bool
-) -> None:
+) -> bool:
     hook = surroundings.outgoing_hook(
         outgoing_event(
             event,
@@ -110,6 +117,7 @@ def _tell(
     )
     if hook is not None:
         hooks.add(tx, hook, surroundings.keep_hooks_ms(message.account))
+    return hook is not None
 
 
 def _retired(message: Message, event: Event, outcome: Outcome, keep_ms: int) -> Retired:

@@ -19,6 +19,7 @@ from mox.outbound.records import Message, NewMessage, insert, next_id, now_ms
 from mox.store.engine import Engine, Tx
 
 TOPIC = "queue"
+HOOK_TOPIC = "hooks"
 # A file without a record may belong to an `add` that is not committed yet; after this time it does not.
 ORPHAN_AGE_S = 3600.0
 # Enough for the header of any message that we accept.
@@ -79,6 +80,7 @@ class Queue:
         """Run an operation of this package in a transaction and wake the runners."""
         result = await self._engine.write(change)
         self.kick()
+        self.kick_hooks()
         return result
 
     async def record(self, change: Callable[[Tx], T]) -> T:
@@ -93,9 +95,13 @@ class Queue:
         """Have the runners of all processes look at the queue."""
         self._bus.publish(TOPIC, b"")
 
-    def on_kick(self, callback: Callable[[], None]) -> Callable[[], None]:
+    def kick_hooks(self) -> None:
+        """The same for those who call webhooks."""
+        self._bus.publish(HOOK_TOPIC, b"")
+
+    def on_kick(self, callback: Callable[[], None], topic: str = TOPIC) -> Callable[[], None]:
         """Call `callback` on the loop whenever something may be due; returns what ends that."""
-        return self._bus.subscribe(TOPIC, lambda _payload: callback())
+        return self._bus.subscribe(topic, lambda _payload: callback())
 
     def path(self, message: Message) -> Path:
         """The file of a message, which follows its prefix."""
@@ -115,6 +121,11 @@ class Queue:
         for name in filter(None, names):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.folder / name)
+
+    async def remove_files_later(self, names: Sequence[str | None]) -> None:
+        """The same from a coroutine."""
+        if any(names):
+            await asyncio.to_thread(self.remove_files, names)
 
     async def sweep(self) -> int:
         """Remove files that a crash left without a record; how many."""

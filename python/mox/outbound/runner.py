@@ -13,13 +13,15 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import apsw
+
 from mox import log, metrics
 from mox.message.compose import ComposeError
 from mox.message.dsn import Action
 from mox.outbound import claims, dsn, hooks, lanes, outcomes
 from mox.outbound.backoff import Schedule
 from mox.outbound.claims import Claim, Claimer
-from mox.outbound.outcomes import Outcome
+from mox.outbound.outcomes import Effects, Outcome
 from mox.outbound.queue import Queue
 from mox.outbound.records import Message, Result, columns, from_row, now_ms, to_column, with_result
 from mox.store.engine import Tx
@@ -112,7 +114,11 @@ class Runner:
         try:
             await self._queue.record(lambda tx: release_dead(tx, self.owner))
             while not stopping.is_set():
-                await self._round()
+                try:
+                    await self._round()
+                except (apsw.Error, OSError) as err:
+                    _logger.error("looking at the queue", err=str(err))
+                    await asyncio.sleep(DATABASE_RETRY_S)
             if self._tasks:
                 await asyncio.wait(self._tasks)
         finally:
@@ -191,29 +197,39 @@ class Runner:
             return [Outcome(False, error=f"unexpected error: {err!r}, transient") for _ in claim.messages]
 
     async def _record(self, pairs: Sequence[tuple[Message, Outcome]]) -> None:
-        def record(tx: Tx) -> list[str | None]:
+        def record(tx: Tx) -> list[Effects]:
             return [self._record_one(tx, message, outcome) for message, outcome in pairs]
 
-        unused = await self._queue.record(record)
-        await asyncio.to_thread(self._queue.remove_files, unused)
+        effects = await self._queue.record(record)
+        if any(effect.has_hook for effect in effects):
+            self._queue.kick_hooks()
+        await self._queue.remove_files_later([effect.unused_file for effect in effects])
 
-    def _record_one(self, tx: Tx, message: Message, outcome: Outcome) -> str | None:
+    def _record_one(self, tx: Tx, message: Message, outcome: Outcome) -> Effects:
         if not outcomes.exists(tx, message):
-            return None
+            _logger.info("message was removed during an attempt", id=message.id)
+            return Effects()
         if self._is_final(message, outcome):
             return outcomes.finish(tx, self._queue.surroundings, message, outcome)
-        outcomes.retry(tx, self._queue.surroundings, message, outcome)
-        return None
+        return outcomes.retry(tx, self._queue.surroundings, message, outcome)
 
     def _is_final(self, message: Message, outcome: Outcome) -> bool:
         is_last = self._schedule.is_last(message.attempts, message.max_attempts)
         return outcome.success or outcome.permanent or is_last
 
+    async def notify_failure(self, message: Message, outcome: Outcome) -> None:
+        """Tell the sender of a message that an administrator fails."""
+        await self._store_notice(message, outcome, Action.FAILED)
+
     async def _notify_sender(self, message: Message, outcome: Outcome) -> None:
         """Store the notification that the sender wants, if any, before the outcome is recorded: a crash between
         the two repeats it rather than losing it. Errors are logged; the outcome stands."""
         action = self._action(message, outcome)
-        if action is None or not dsn.wants(message, action):
+        if action is not None:
+            await self._store_notice(message, outcome, action)
+
+    async def _store_notice(self, message: Message, outcome: Outcome, action: Action) -> None:
+        if not dsn.wants(message, action):
             return
         try:
             read = self._queue.content if message.return_full else self._queue.header

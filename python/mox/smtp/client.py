@@ -17,7 +17,7 @@ from typing import TypeVar
 from mox import log
 from mox._rust import encode_data
 from mox.net.conn import Connection
-from mox.net.tls import ClientTls, TlsFailure
+from mox.net.tls import ClientTls, TlsFailure, TlsInfo
 from mox.smtp import client_session as session
 from mox.smtp.client_errors import Kind, Response, SmtpClientError
 from mox.smtp.client_replies import ReplyReader
@@ -65,12 +65,14 @@ class Timeouts:
 @dataclass(frozen=True, slots=True)
 class Options:
     """A session. `hostname` is our name in EHLO, `server_name` what SNI says and certificates are for; `tls` judges
-    them. `choose_mechanism` given the announced mechanisms and the connection makes one for AUTH."""
+    them, and after a handshake `verify` may, by raising SmtpClientError. `choose_mechanism` makes one for AUTH, given
+    the connection and the mechanisms that are announced."""
 
     hostname: str
     mode: TlsMode
     server_name: str
     tls: ClientTls | None = None
+    verify: Callable[[TlsInfo], None] | None = None
     choose_mechanism: Callable[[Connection], ChooseMechanism] | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
 
@@ -118,14 +120,18 @@ class SmtpClient:
 
     @classmethod
     async def open(cls, conn: Connection, options: Options) -> "SmtpClient":
-        """Greeting, EHLO, STARTTLS and AUTH as `options` want. The connection is closed on errors."""
+        """A session that is started."""
         client = cls(conn, options)
-        try:
-            await client._start()
-        except BaseException:
-            conn.abort()
-            raise
+        await client.start()
         return client
+
+    async def start(self) -> None:
+        """Greeting, EHLO, STARTTLS and AUTH as the options want. The connection is closed on errors."""
+        try:
+            await self._start()
+        except BaseException:
+            self.conn.abort()
+            raise
 
     async def _start(self) -> None:
         options = self._options
@@ -258,6 +264,8 @@ class SmtpClient:
             raise SmtpClientError(Kind.TLS, command="starttls", detail=err.text) from err
         except OSError as err:
             raise SmtpClientError(Kind.IO, command="starttls", detail=str(err)) from err
+        if self._options.verify is not None and self.conn.tls is not None:
+            self._options.verify(self.conn.tls)
 
     async def _send_content(self, content: Content, chunked: bool) -> Response:
         send = self._send_chunks if chunked else self._send_data

@@ -131,6 +131,8 @@ class FakeMx:
                 case "starttls":
                     go_on = self._reply(peer, verb, line, "220 go")
                     if go_on and self._answer(verb, line, "220").startswith("220"):
+                        if self.tls is None:
+                            return
                         await self._handshake(peer)
                 case "mail":
                     answer = self._answer(verb, line, "250 2.1.0 ok")

@@ -171,7 +171,7 @@ class _Attempt:
         try:
             return await delivery.deliver(self._messages)
         except HostError as err:
-            if not err.is_tls or not self._may_fall_back(err, policy):
+            if not err.is_tls or not self._may_fall_back(err):
                 raise
         metrics.queue_plaintext_fallback.inc()
         if self._first.require_tls is False:
@@ -183,9 +183,8 @@ class _Attempt:
     def _delivery(self, destination: Destination, host: str, policy: Policy | None, result: Recorder) -> HostDelivery:
         return HostDelivery(self._tools, self._route, destination, host, policy, result, self.dialed)
 
-    def _may_fall_back(self, err: HostError, policy: Policy | None) -> bool:
+    def _may_fall_back(self, err: HostError) -> bool:
         """Plain text is better than nothing where nobody asked for TLS. RFC 7435"""
         if self._first.require_tls is False:
             return True
-        is_enforced = policy is not None and policy.mode == "enforce"
-        return not (is_enforced or err.has_dane or self._first.require_tls or self._first.is_dmarc_report)
+        return not (err.demanded or self._first.require_tls or self._first.is_dmarc_report)

@@ -75,7 +75,7 @@ def succeeded(message: Message, outcome: Outcome, hostname: str, original: bytes
 
 
 def _shown(message: Message) -> str:
-    return str(message.recipient) if message.smtputf8 else ascii_address(str(message.recipient))
+    return message.recipient.unicode() if message.smtputf8 else ascii_address(str(message.recipient))
 
 
 def _plan(waits_s: Sequence[float]) -> str:
@@ -113,7 +113,7 @@ def _notice(
     until: datetime | None,
 ) -> Notice:
     status = RecipientStatus(
-        final_recipient=str(message.recipient),
+        final_recipient=message.recipient.unicode(),
         action=action,
         status=_status(outcome, action),
         comment=outcome.error,
@@ -126,7 +126,7 @@ def _notice(
     sender = f"postmaster@{hostname}"
     dsn = Dsn(
         from_=sender,
-        to=str(message.sender),
+        to=message.sender.unicode(),
         subject=subject,
         message_id=new_message_id(hostname),
         text=text,

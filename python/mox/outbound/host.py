@@ -43,11 +43,12 @@ Remember = Callable[[str, str, bool, bool], Awaitable[None]]
 
 
 class HostError(Exception):
-    """No recipient got an answer of its own from this host. `is_tls`: plain text may be tried instead."""
+    """No recipient got an answer of its own from this host. `is_tls`: plain text may be tried instead, unless
+    TLS was `demanded` of the host."""
 
-    def __init__(self, outcome: Outcome, is_tls: bool = False, has_dane: bool = False) -> None:
+    def __init__(self, outcome: Outcome, is_tls: bool = False, demanded: bool = False) -> None:
         super().__init__(outcome.error)
-        self.outcome, self.is_tls, self.has_dane = outcome, is_tls, has_dane
+        self.outcome, self.is_tls, self.demanded = outcome, is_tls, demanded
 
     @property
     def lacks_requiretls(self) -> bool:
@@ -172,7 +173,7 @@ class HostDelivery:
         except GatherError as err:
             self._record_tlsa_error(err.dns)
             if not ignores_tls_errors:
-                raise HostError(Outcome(False, error=f"{err}, transient"), has_dane=True) from err
+                raise HostError(Outcome(False, error=f"{err}, transient"), demanded=True) from err
             metrics.queue_tlsrequiredno_ignored.labels("badtlsa").inc()
             return plain
         if not found.required:
@@ -239,7 +240,7 @@ class HostDelivery:
         except SmtpClientError as err:
             is_tls = self._record_failure(conn, err)
             manner = transactions.Manner(self._remote(conn))
-            raise HostError(transactions.failure_outcome(err, manner), is_tls, demand.records is not None) from err
+            raise HostError(transactions.failure_outcome(err, manner), is_tls, demand.mode is TlsMode.REQUIRED) from err
         if demand.mode is TlsMode.OPPORTUNISTIC and conn.tls is None:
             detail = self._detail(FailureType.STARTTLS_NOT_SUPPORTED, "", conn)
             self._count(0, 0, detail)
@@ -249,8 +250,7 @@ class HostDelivery:
         """Record what verification says, and refuse where policy demands it. Raises SmtpClientError."""
         problems = []
         if info.dane_error is not None:
-            reason = "dane-no-match" if "match" in info.dane_error[0] else "dane-no-match+errors"
-            self.host_result.add(0, 0, self._detail(FailureType.VALIDATION_FAILURE, reason, conn))
+            self.host_result.add(0, 0, self._detail(FailureType.VALIDATION_FAILURE, "dane-no-match", conn))
             problems.append(f"dane verification: {info.dane_error[1]}")
         if info.pkix_error is not None:
             self._domain_result.add(0, 0, self._detail(*certificate_failure(info.pkix_error[0]), conn))

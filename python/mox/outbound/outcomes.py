@@ -148,7 +148,7 @@ def _retired(message: Message, event: Event, outcome: Outcome, keep_ms: int) -> 
         require_tls=message.require_tls,
         future_release=message.future_release,
         extra=message.extra,
-        recipient_address=str(message.recipient),
+        recipient_address=message.recipient.unicode(),
         activity_ms=now,
         success=event is Event.DELIVERED,
         keep_until_ms=now + keep_ms,

@@ -16,6 +16,7 @@ from mox.net.bus import Bus
 from mox.outbound import holdrules, lanes
 from mox.outbound.events import Surroundings
 from mox.outbound.records import Message, NewMessage, insert, next_id, now_ms
+from mox.smtp.address import to_unicode
 from mox.store.engine import Engine, Tx
 
 TOPIC = "queue"
@@ -187,10 +188,10 @@ def _record(
         hold=False,
         account=account,
         sender_localpart=new.sender.localpart,
-        sender_domain=new.sender.domain,
+        sender_domain=to_unicode(new.sender.domain),
         from_id=new.from_id,
         recipient_localpart=new.recipient.localpart,
-        recipient_domain=new.recipient.domain,
+        recipient_domain=to_unicode(new.recipient.domain),
         attempts=0,
         max_attempts=new.max_attempts,
         dialed_ips={},

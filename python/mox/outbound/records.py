@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from mox.message.addresses import ascii_domain
 from mox.smtp.address import Path
 from mox.store.engine import Tx
 
@@ -111,12 +112,12 @@ class Message:
     @property
     def sender(self) -> Path:
         """MAIL FROM; the null path for notifications."""
-        return Path(self.sender_localpart, self.sender_domain)
+        return Path(self.sender_localpart, ascii_domain(self.sender_domain))
 
     @property
     def recipient(self) -> Path:
         """RCPT TO"""
-        return Path(self.recipient_localpart, self.recipient_domain)
+        return Path(self.recipient_localpart, ascii_domain(self.recipient_domain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class Retired:
     @property
     def sender(self) -> Path:
         """MAIL FROM"""
-        return Path(self.sender_localpart, self.sender_domain)
+        return Path(self.sender_localpart, ascii_domain(self.sender_domain))
 
 
 @dataclass(frozen=True, slots=True)

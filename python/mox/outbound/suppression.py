@@ -27,7 +27,7 @@ class Source(Enum):
 def base_address(path: Path) -> str:
     """What variants of an address have in common: `M.j.l2+catchall@mox.example` is `mjl2@mox.example`."""
     local = path.localpart.partition("+")[0].partition("-")[0].replace(".", "").lower()
-    return str(Path(local, path.domain)) if local else f'""@{path.domain}'
+    return Path(local, path.domain).unicode()
 
 
 def lookup(tx: Tx, account: str, address: Path) -> Suppression | None:
@@ -52,7 +52,7 @@ def add(tx: Tx, account: str, address: Path, manual: bool, reason: str) -> Suppr
         now_ms(),
         account,
         base_address(address),
-        str(address),
+        address.unicode(),
         int(manual),
         reason,
     )
@@ -112,7 +112,7 @@ def _failed_before(tx: Tx, account: str, address: Path, message_id: int) -> bool
         "SELECT success FROM retired WHERE account = ? AND recipient_address = ? AND id != ? "
         "ORDER BY activity_ms DESC LIMIT ?",
         account,
-        str(address),
+        address.unicode(),
         message_id,
         _FAILURES_IN_A_ROW - 1,
     )

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mox.message.addresses import ascii_address, ascii_domain
+from mox.message.addresses import ascii_address
 from mox.message.dsn import Mta
 from mox.outbound.outcomes import Outcome
 from mox.outbound.queue import Queue
@@ -30,9 +30,7 @@ class Manner:
 
 def wire_address(path: Path, smtputf8: bool) -> str:
     """An address as it stands in commands; empty for the null path. Without `smtputf8` the localpart is ASCII."""
-    if smtputf8 or not path.domain:
-        return str(path)
-    return str(Path(path.localpart, ascii_domain(path.domain)))
+    return path.unicode() if smtputf8 else str(path)
 
 
 def failure_outcome(err: SmtpClientError, manner: Manner) -> Outcome:

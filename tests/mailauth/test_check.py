@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from mox.dns.names import Domain, parse_ip
 from mox.dns.resolver import Answer, DnsTemporary, Kind, Resolver
@@ -104,6 +105,25 @@ async def test_silent_dns_is_a_temporary_failure_within_the_deadline() -> None:
     assert (found.iprev.status, found.spf.status, found.dmarc.status) == ("temperror",) * 3
     assert [r.status for r in found.dkim] == ["temperror"]
     assert (found.spf.identity, found.spf.domain) == ("mailfrom", "other.org")
+
+
+class Broken(StaticResolver):
+    """Has a bug in one kind of look-up."""
+
+    async def lookup(self, name: str, kind: Kind) -> Answer[object]:
+        if kind is Kind.PTR:
+            raise ZeroDivisionError
+        return await super().lookup(name, kind)
+
+
+async def test_a_bug_in_one_check_does_not_lose_the_message() -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("mox_panic_total", {"pkg": "iprevverify"}) or 0
+
+    before = counted()
+    found = await authenticate(MESSAGE, Broken(ZONE), mail_from_domain="other.org")
+    assert (found.iprev.status, found.spf.status) == ("temperror", "pass")
+    assert counted() == before + 1
 
 
 class Slow(StaticResolver):

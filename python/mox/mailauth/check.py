@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
 
-from mox import metrics
+from mox import log, metrics
 from mox.dns.names import IPAddress
 from mox.dns.resolver import Resolver
 from mox.mailauth import arc, dkim, dmarc, iprev, spf
@@ -26,6 +26,7 @@ from mox.mailauth.spf import SpfFacts, SpfIdentity, SpfResult, SpfStatus
 
 TIMEOUT_S = 60.0
 _LATE = "no answer in time"
+_logger = log.get("mailauth")
 
 
 class FromValidation(enum.StrEnum):
@@ -116,11 +117,11 @@ async def authenticate(
     late_dkim = ((DkimResult(DkimStatus.TEMPERROR, problem=_LATE),), "")
     (iprev_result, spf_result, (signatures, dkim_problem), discovery, arc_result) = await _together(
         timeout_s,
-        (_iprev(resolver, facts.remote_ip), IprevResult(IprevStatus.TEMPERROR, problem=_LATE)),
-        (_spf(resolver, facts), late_spf),
-        (_dkim(resolver, facts, policy, now), late_dkim),
-        (_discover(resolver, facts), late_discovery),
-        (_arc(resolver, facts), ArcResult(ArcStatus.FAIL, problem=_LATE)),
+        ("iprev", _iprev(resolver, facts.remote_ip), IprevResult(IprevStatus.TEMPERROR, problem=_LATE)),
+        ("spf", _spf(resolver, facts), late_spf),
+        ("dkim", _dkim(resolver, facts, policy, now), late_dkim),
+        ("dmarc", _discover(resolver, facts), late_discovery),
+        ("arc", _arc(resolver, facts), ArcResult(ArcStatus.FAIL, problem=_LATE)),
     )
     sample = random.uniform(0, 100) if sample is None else sample
     if discovery is None:
@@ -133,12 +134,15 @@ async def authenticate(
     return Authentication(iprev_result, spf_result, signatures, verdict, arc_result, validation, dkim_problem)
 
 
-async def _together(timeout_s: float, *work: tuple[Coroutine[Any, Any, Any], object]) -> list[Any]:
-    """Results of coroutines that run at once; the second of each pair is the result of one that is late."""
-    tasks = [asyncio.create_task(coroutine) for coroutine, _ in work]
+async def _together(timeout_s: float, *work: tuple[str, Coroutine[Any, Any, Any], object]) -> list[Any]:
+    """Results of named coroutines that run at once; the third of each is the result of one that is late.
+
+    A bug in one check must not lose the message: it is counted, logged, and the check counts as late.
+    """
+    tasks = [asyncio.create_task(coroutine) for _, coroutine, _ in work]
     try:
         await asyncio.wait(tasks, timeout=timeout_s)
-        return [task.result() if task.done() else late for task, (_, late) in zip(tasks, work, strict=True)]
+        return [_outcome(task, name, late) for task, (name, _, late) in zip(tasks, work, strict=True)]
     finally:
         pending = [task for task in tasks if not task.done()]
         for task in pending:
@@ -147,17 +151,28 @@ async def _together(timeout_s: float, *work: tuple[Coroutine[Any, Any, Any], obj
             await asyncio.wait(pending)
 
 
+def _outcome(task: asyncio.Task[Any], name: str, late: object) -> Any:
+    if not task.done():
+        return late
+    failure = task.exception()
+    if failure is None:
+        return task.result()
+    metrics.panics.labels(f"{name}verify").inc()
+    _logger.error("check failed", check=name, exc_info=failure)
+    return late
+
+
 async def check_spf(resolver: Resolver, facts: SpfFacts, timeout_s: float = TIMEOUT_S) -> SpfResult:
     """SPF alone, for decisions before the message is there; give the result to `authenticate` in `MessageFacts.spf`."""
     late = SpfResult(SpfStatus.TEMPERROR, *_spf_identity(facts), problem=_LATE)
-    (result,) = await _together(timeout_s, (_verify_spf(resolver, facts), late))
+    (result,) = await _together(timeout_s, ("spf", _verify_spf(resolver, facts), late))
     return cast(SpfResult, result)
 
 
 async def check_iprev(resolver: Resolver, ip: IPAddress, timeout_s: float = TIMEOUT_S) -> IprevResult:
     """The name of the client alone, for the Received field."""
     late = IprevResult(IprevStatus.TEMPERROR, problem=_LATE)
-    (result,) = await _together(timeout_s, (_iprev(resolver, ip), late))
+    (result,) = await _together(timeout_s, ("iprev", _iprev(resolver, ip), late))
     return cast(IprevResult, result)
 
 

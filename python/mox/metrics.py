@@ -19,10 +19,19 @@ imap_connections = Counter("mox_imap_connection", "Incoming IMAP connections.", 
 imap_commands = Histogram("mox_imap_command_duration_seconds", "IMAP commands.", ["cmd", "result"], buckets=_SECONDS)
 smtp_connections = Counter("mox_smtpserver_connection", "Incoming SMTP connections.", ["kind"])
 smtp_commands = Histogram(
-    "mox_smtpserver_command_duration_seconds", "SMTP commands.", ["kind", "cmd", "code"], buckets=_SECONDS
+    "mox_smtpserver_command_duration_seconds",
+    "SMTP commands.",
+    ["kind", "cmd", "code", "ecode"],
+    buckets=(*_SECONDS, 30, 60, 120),
 )
 authentications = Counter("mox_authentication", "Log-in attempts.", ["protocol", "mechanism", "result"])
-deliveries = Counter("mox_smtpserver_delivery", "Incoming deliveries.", ["result"])
+deliveries = Counter("mox_smtpserver_delivery", "Incoming deliveries.", ["result", "reason"])
+smtp_submissions = Counter("mox_smtpserver_submission", "Submitted messages.", ["result"])
+smtp_errors = Counter("mox_smtpserver_errors", "Errors that do not stop a message.", ["error"])
+smtp_starttls = Counter("mox_smtpserver_delivery_starttls", "STARTTLS of incoming connections.")
+smtp_starttls_errors = Counter(
+    "mox_smtpserver_delivery_starttls_errors", "Handshakes of incoming connections that failed.", ["reason"]
+)
 queue_deliveries = Counter("mox_queue_delivery", "Attempts to deliver from the queue.", ["result"])
 dns_lookups = Histogram(
     "mox_dns_lookup_duration_seconds",

@@ -17,10 +17,10 @@ from mox.sasl import crammd5, scram
 from mox.sasl import server as mechanisms
 from mox.sasl.errors import Failure, SaslError
 from mox.smtp.events import ContentRequested, HelloGiven, Receiver, RecipientGiven, Transaction
-from mox.smtp.handlers import sasl_reply
 from mox.smtp.reply import Reply
 from mox.smtp.session import Offer, Session
 from mox.smtp.shell import Ask, LoginFailed, MessageReceiver
+from mox.smtp.submitting import sasl_reply
 
 FOLDER = Path(__file__).parent / "transcripts"
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -94,6 +94,9 @@ class ScriptedHandler:
     def __init__(self, folder: str | None = None) -> None:
         self.folder = folder or tempfile.gettempdir()
         self.messages: list[tuple[Transaction, bytes]] = []
+
+    async def tls_client(self, session: Session) -> tuple[str, str]:
+        return "", ""
 
     async def hello(self, session: Session, given: HelloGiven) -> Reply | None:
         if not given.is_extended and given.name.startswith("absent"):

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mox.config import sconf_write
+from mox.config.junkfilter import JunkFilterParams, JunkFilterSection, JunkFlagsSection
 from mox.config.live import Config
 from mox.config.model import (
     Account,
@@ -83,6 +84,8 @@ def example_static(ips: list[str]) -> Static:
         SMTPConnections=[1000, 3000, 9000],
         IMAPConnectionsPerMinute=_NO_LIMIT,
         IMAPConnections=[1000, 3000, 9000],
+        DeliveriesPerMinute=_NO_LIMIT,
+        DeliveriesPerDay=[10_000_000] * 3,
         HTTPRequestsPerMinute=_NO_LIMIT,
         HTTPRequestsPerHour=_NO_LIMIT,
     )
@@ -105,6 +108,17 @@ def example_dynamic() -> Dynamic:
         Destinations={"mox@localhost": Destination()},
         KeepRetiredMessagePeriod=_KEEP,
         KeepRetiredWebhookPeriod=_KEEP,
+        NoFirstTimeSenderDelay=True,
+        RejectsMailbox="Rejects",
+        AutomaticJunkFlags=JunkFlagsSection(
+            Enabled=True,
+            JunkMailboxRegexp="^(junk|spam)",
+            NeutralMailboxRegexp="^(inbox|introbox|neutral|postmaster|dmarc|tlsrpt|rejects)",
+        ),
+        JunkFilter=JunkFilterSection(
+            Threshold=0.95,
+            Params=JunkFilterParams(Onegrams=True, MaxPower=0.01, TopWords=10, IgnoreWords=0.1, RareWords=2),
+        ),
     )
     return Dynamic(Domains={"localhost": Domain(LocalpartCatchallSeparator="+")}, Accounts={"mox": account})
 

@@ -219,6 +219,18 @@ class LimitsSection(Struct, frozen=True, kw_only=True):
     FailedLoginsPerDay: Annotated[list[int], "Failed log-ins within a day, over all protocols."] = field(
         default_factory=lambda: [50, 150, 450]
     )
+    DeliveriesPerMinute: Annotated[list[int], "Messages of other servers to one account within a minute."] = field(
+        default_factory=lambda: [500, 1500, 4500]
+    )
+    DeliveriesPerDay: Annotated[list[int], "Messages of other servers to one account within 24 hours."] = field(
+        default_factory=lambda: [10_000, 30_000, 90_000]
+    )
+    DeliveredBytesPerMinute: Annotated[list[int], "Bytes of such messages within a minute."] = field(
+        default_factory=lambda: [1000 << 20, 3000 << 20, 9000 << 20]
+    )
+    DeliveredBytesPerDay: Annotated[list[int], "Bytes of such messages within 24 hours."] = field(
+        default_factory=lambda: [3000 << 20, 9000 << 20, 27000 << 20]
+    )
     MaxRecipients: Annotated[int, "Recipients of one SMTP transaction."] = 1000
 
 

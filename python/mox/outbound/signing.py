@@ -28,20 +28,33 @@ class Signer:
         self._config = config
         self._keys: dict[Path, tuple[int, PrivateKey]] = {}
 
-    async def sign(self, domain: DomainEntry, content: bytes) -> bytes:
+    def signing_domain(self, domain: str) -> DomainEntry | None:
+        """The configured domain itself or the nearest above it; None for a disabled one and for strangers."""
+        while domain:
+            entry = self._config.domain(domain)
+            if entry is not None:
+                return None if entry.options.Disabled else entry
+            domain = domain.partition(".")[2]
+        return None
+
+    async def sign(self, domain: DomainEntry, content: bytes, localpart: str | None = None) -> bytes:
         """DKIM-Signature fields for a message, to be put before it; b"" when the domain does not sign.
 
-        Raises SigningError.
+        `localpart` is for the identity. Raises SigningError.
         """
-        names = domain.options.DKIM.Sign
-        if not names:
+        if not domain.options.DKIM.Sign:
             return b""
         header, separator, body = content.partition(b"\r\n\r\n")
         try:
-            selectors = [await self._selector(name, domain.options.DKIM.Selectors[name]) for name in names]
-            return await sign(header + separator, BytesBody(body), domain.name, selectors)
+            selectors = await self.selectors(domain)
+            return await sign(header + separator, BytesBody(body), domain.name, selectors, localpart)
         except (SignError, MalformedHeader) as err:
             raise SigningError(f"signing for {domain.name}: {err}") from err
+
+    async def selectors(self, domain: DomainEntry) -> list[Selector]:
+        """What the domain signs with. Raises SigningError."""
+        options = domain.options.DKIM
+        return [await self._selector(name, options.Selectors[name]) for name in options.Sign]
 
     async def _selector(self, name: str, options: SelectorOptions) -> Selector:
         canon = options.Canonicalization

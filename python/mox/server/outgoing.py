@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from mox._rust import stage_bytes
 from mox.config.live import Config
-from mox.inbound import deliver as inbound
+from mox.inbound.deliver import Deliverer, ListenerRules
+from mox.inbound.incoming import Envelope
+from mox.message.addresses import ascii_domain
 from mox.message.dsn import Mta
 from mox.outbound.claims import Claim
 from mox.outbound.notices import AccountNotices
@@ -15,6 +17,7 @@ from mox.outbound.queue import Queue
 from mox.outbound.records import Message
 from mox.outbound.runner import Runner
 from mox.outbound.surroundings import ConfigSurroundings
+from mox.smtp.address import Path
 from mox.store.store import Store
 
 _REPLY = re.compile(
@@ -44,35 +47,41 @@ def reply_outcome(reply: str, hostname: str) -> Outcome:
 class LocalDelivery:
     """Delivers mail for our own domains, through the same decisions as incoming mail."""
 
-    def __init__(self, config: Config, store: Store, queue: Queue, delivered: inbound.Delivered) -> None:
-        self._config, self._store, self._queue = config, store, queue
-        self._delivered = delivered
+    def __init__(self, config: Config, queue: Queue, deliverer: Deliverer) -> None:
+        self._config, self._queue, self._deliverer = config, queue, deliverer
 
     async def deliver(self, claim: Claim) -> Sequence[Outcome]:
         """An outcome for each recipient."""
-        content = await asyncio.to_thread(self._queue.path(claim.messages[0]).read_bytes)
+        content = await asyncio.to_thread(self._queue.content, claim.messages[0])
         return await asyncio.gather(*(self._deliver_one(message, content) for message in claim.messages))
 
     async def _deliver_one(self, message: Message, content: bytes) -> Outcome:
-        path = message.recipient
-        if self._config.everything_to and path.localpart.startswith("queue"):
-            reply = inbound.simulated_failure(path)
-            if reply is not None:
-                return reply_outcome(str(reply), self._config.static.Hostname)
-        envelope = inbound.Envelope(message.sender, [path], message.remote_ip)
-        try:
-            await inbound.deliver(
-                self._config, self._store, envelope, stage_bytes(content), message.prefix, self._delivered
-            )
-        except inbound.DeliveryError as err:
-            return reply_outcome(str(err), self._config.static.Hostname)
-        return Outcome(True, code=250, is_local=True)
+        hostname = self._config.static.Hostname
+        sender, recipient = _ascii(message.sender), _ascii(message.recipient)
+        envelope = Envelope(
+            sender,
+            (recipient,),
+            message.remote_ip or "127.0.0.1",
+            hostname,
+            hostname,
+            utf8=message.smtputf8,
+            has_tls=True,
+            require_tls=message.require_tls,
+            is_local=True,
+        )
+        outcomes = await self._deliverer.deliver(envelope, stage_bytes(content), ListenerRules())
+        reply = outcomes[0].reply
+        return Outcome(True, code=250, is_local=True) if reply is None else reply_outcome(str(reply), hostname)
+
+
+def _ascii(path: Path) -> Path:
+    return Path(path.localpart, ascii_domain(path.domain)) if path.domain and not path.is_literal else path
 
 
 def delivery(
-    config: Config, store: Store, queue: Queue, surroundings: ConfigSurroundings, delivered: inbound.Delivered
+    config: Config, store: Store, queue: Queue, surroundings: ConfigSurroundings, deliverer: Deliverer
 ) -> Runner:
-    """The runner of a worker. `delivered` is told of messages for our own domains."""
-    local = LocalDelivery(config, store, queue, delivered)
+    """The runner of a worker."""
+    local = LocalDelivery(config, queue, deliverer)
     notices = AccountNotices(config, store)
     return Runner(queue, local.deliver, notices.store, config.static.Hostname, surroundings.is_local)

@@ -14,6 +14,7 @@ from mox import log, metrics
 from mox.config.live import Config
 from mox.imap.server import ImapContext
 from mox.imap.server import serve_connection as serve_imap
+from mox.inbound.deliver import Neighbours
 from mox.net.bus import Bus
 from mox.net.conn import Connection, Listener, serve
 from mox.net.tls import ServerTls
@@ -75,7 +76,8 @@ class Worker:
             delivered = IncomingHooks(self._config, store, queue).delivered
             caller = HookCaller(self._config)
             stack.push_async_callback(caller.close)
-            smtp = SmtpContext(self._config, store, queue, self._stopping, delivered)
+            smtp = SmtpContext(self._config, store, queue, self._stopping, neighbours=Neighbours(delivered=delivered))
+            await smtp.start()
             imap = ImapContext(self._config, store, self._stopping)
             # One count of failed log-ins for all protocols.
             imap.logins = smtp.logins
@@ -89,7 +91,7 @@ class Worker:
             stack.push_async_callback(handshakes.close)
             await handshakes.start()
             async with asyncio.TaskGroup() as group:
-                runner = delivery(self._config, store, queue, surroundings, delivered)
+                runner = delivery(self._config, store, queue, surroundings, smtp.deliverer)
                 running = group.create_task(runner.run(self._stopping), name="queue")
                 following = group.create_task(self._config.watch(), name="config")
                 calling = group.create_task(HookRunner(queue, caller.call).run(self._stopping), name="webhooks")

@@ -1,19 +1,28 @@
 """SMTP and submission over connections: accepting, limits, and the delivery of localserve's queue."""
 
 import asyncio
+from pathlib import Path
 
 from mox import log, metrics
 from mox.config.live import Config
 from mox.config.model import Listener
-from mox.inbound.deliver import Delivered, no_news
+from mox.dns.resolver import Resolver
+from mox.dns.static import StaticResolver
+from mox.dns.system import SystemResolver
+from mox.inbound.deliver import Deliverer, Neighbours
+from mox.inbound.localzone import add_keys, local_resolver
+from mox.inbound.notify import Notifier
 from mox.net.conn import Connection
 from mox.net.limits import ConnectionLimiter, RateLimiter
 from mox.net.tls import ServerTls
 from mox.outbound.queue import Queue
-from mox.smtp.handlers import DeliveryHandler, Services, SubmissionHandler
+from mox.outbound.submission import Submitter
+from mox.smtp.delivering import DeliveryHandler
+from mox.smtp.handlers import Services
 from mox.smtp.reply import SHUTTING_DOWN, Reply
 from mox.smtp.session import Offer, Session
 from mox.smtp.shell import Shell, Times
+from mox.smtp.submitting import SubmissionHandler
 from mox.smtp.trace import ReceivedIds
 from mox.store.login import Logins
 from mox.store.store import Store
@@ -25,16 +34,46 @@ class SmtpContext:
     """What all SMTP connections of a process share."""
 
     def __init__(
-        self, config: Config, store: Store, queue: Queue, stopping: asyncio.Event, delivered: Delivered = no_news
+        self,
+        config: Config,
+        store: Store,
+        queue: Queue,
+        stopping: asyncio.Event,
+        resolver: Resolver | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
+        """Without `resolver` the system's is used, or for localserve none at all. Raises OSError, ValueError."""
         self.config, self.store, self.queue, self.stopping = config, store, queue, stopping
         self.logins = Logins(config, store)
-        self.services = Services(config, store, queue, self.logins, stopping, delivered)
+        self.resolver = resolver or _default_resolver(config)
+        self.deliverer = Deliverer(config, store, self.resolver, neighbours)
+        self.submitter = Submitter(config, store, queue)
+        self.services = Services(
+            config,
+            store,
+            self.logins,
+            self.resolver,
+            self.deliverer,
+            Notifier(config, queue),
+            self.submitter,
+            stopping,
+        )
         self.ids = ReceivedIds.load(config.data_dir / "receivedid.key")
         self.times = Times()
         limits = config.static.Limits
         self.rate = RateLimiter(60, limits.SMTPConnectionsPerMinute)
         self.open = ConnectionLimiter(limits.SMTPConnections)
+
+    async def start(self) -> None:
+        """Read what is needed from files."""
+        if isinstance(self.resolver, StaticResolver) and self.config.everything_to:
+            await add_keys(self.config, self.resolver)
+
+
+def _default_resolver(config: Config) -> Resolver:
+    if config.everything_to:
+        return local_resolver(config)
+    return SystemResolver.from_resolv_conf(Path("/etc/resolv.conf"))
 
 
 def _offer(ctx: SmtpContext, service: str, listener: Listener, tls: ServerTls | None) -> Offer:

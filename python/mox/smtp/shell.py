@@ -12,7 +12,7 @@ from typing import Protocol
 from mox import log, metrics
 from mox._rust import ChunkReceiver, DataReceiver
 from mox.net.conn import Connection
-from mox.net.tls import ServerTls
+from mox.net.tls import ServerTls, TlsFailure
 from mox.smtp.events import (
     AuthAborted,
     AuthRequested,
@@ -70,6 +70,9 @@ class LoginCancelled(Exception):
 
 class Handler(Protocol):
     """Decides about one connection. Methods return the refusal, or None to accept."""
+
+    async def tls_client(self, session: Session) -> tuple[str, str]:
+        """(account, address) of the client's TLS key, both empty for a client without one of ours."""
 
     async def hello(self, session: Session, given: HelloGiven) -> Reply | None:
         """A name was given in HELO or EHLO."""
@@ -214,8 +217,9 @@ class Shell:
 
     def _observe(self) -> None:
         now = time.monotonic()
+        took = now - self._started
         for command, reply in self._session.replies:
-            metrics.smtp_commands.labels(self._kind, command, str(reply.code)).observe(now - self._started)
+            metrics.smtp_commands.labels(self._kind, command, str(reply.code), reply.enhanced).observe(took)
             self._log.debug("smtp command", cmd=command, code=reply.code, ecode=reply.enhanced, text=reply.text)
         self._session.replies.clear()
         self._started = now
@@ -225,8 +229,14 @@ class Shell:
     async def _start_tls(self) -> None:
         assert self._tls is not None
         await self._flush()
-        await self._conn.start_tls(self._tls, unread=self._session.take_unread())
-        self._session.tls_started()
+        try:
+            await self._conn.start_tls(self._tls, unread=self._session.take_unread())
+        except (ConnectionError, TimeoutError) as err:
+            reason = err.kind if isinstance(err, TlsFailure) else "other"
+            metrics.smtp_starttls_errors.labels(reason).inc()
+            raise
+        metrics.smtp_starttls.inc()
+        self._session.tls_started(*await self._handler.tls_client(self._session))
 
     async def _authenticate(self, mechanism: str, initial: bytes | None) -> None:
         session = self._session

@@ -206,7 +206,9 @@ def _insert_cold(tx: Tx, mailbox: Mailbox, message_id: int, message: NewMessage)
         parsed.bodystructure,
         parsed.header,
     )
-    tx.run("INSERT INTO blob VALUES (?, ?, 1)", tx.account_id, message.blob_id)
+    tx.run(
+        "INSERT INTO blob VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET refs = refs + 1", tx.account_id, message.blob_id
+    )
     threads.placed(tx, message_id, where, new)
     if mailbox.special_use & SpecialUse.SENT:
         recipients.add_from(tx, message_id, parsed, message.received_ms)

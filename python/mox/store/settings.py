@@ -74,11 +74,17 @@ def save_view_mode(tx: Tx, from_address: str, mode: str) -> None:
     )
 
 
+def find_subjectpass_key(tx: Tx, address: str) -> str | None:
+    """The secret for tokens of a canonical address, if it was made."""
+    row = tx.one("SELECT secret FROM subjectpass WHERE account_id = ? AND address = ?", tx.account_id, address)
+    return None if row is None else str(row[0])
+
+
 def subjectpass_key(tx: Tx, address: str) -> str:
     """The secret for tokens of a canonical address, made on first use. Needs a write transaction."""
-    row = tx.one("SELECT secret FROM subjectpass WHERE account_id = ? AND address = ?", tx.account_id, address)
-    if row is not None:
-        return str(row[0])
+    found = find_subjectpass_key(tx, address)
+    if found is not None:
+        return found
     secret = "".join(secrets.choice(_PASS_LETTERS) for _ in range(_PASS_LENGTH))
     tx.run("INSERT INTO subjectpass VALUES (?, ?, ?)", tx.account_id, address, secret)
     return secret

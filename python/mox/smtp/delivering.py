@@ -1,0 +1,124 @@
+"""The listener for mail of other servers: what MAIL, RCPT and the end of a message are answered."""
+
+import ipaddress
+from dataclasses import replace
+from datetime import datetime
+
+from mox.inbound import recipients, senders
+from mox.inbound.deliver import ListenerRules
+from mox.inbound.incoming import Envelope
+from mox.inbound.results import combine, to_notify
+from mox.mailauth import spf
+from mox.mailauth.spf import SpfFacts, SpfIdentity, SpfResult, SpfStatus
+from mox.outbound.content import tls_required
+from mox.smtp.events import HelloGiven, Receiver, RecipientGiven, Transaction
+from mox.smtp.handlers import CommonHandler
+from mox.smtp.reply import Reply, storage_full
+from mox.smtp.session import Session
+from mox.smtp.shell import Ask, LoginFailed
+from mox.smtp.trace import received
+
+_TLS_NUMBERS = {"TLS1.2": 0x0303, "TLS1.3": 0x0304}
+WITHOUT_TLS = 1
+
+
+class DeliveryHandler(CommonHandler):
+    """Mail from other servers, for our accounts."""
+
+    _spf: tuple[str, SpfResult] | None = None
+
+    @property
+    def _is_local(self) -> bool:
+        """localserve, which has no real DNS to ask."""
+        return bool(self.services.config.everything_to)
+
+    async def tls_client(self, session: Session) -> tuple[str, str]:
+        """Servers are not asked for certificates."""
+        return "", ""
+
+    async def hello(self, session: Session, given: HelloGiven) -> Reply | None:
+        """The name in HELO must exist."""
+        if given.is_extended or self._is_local or await senders.exists(self.services.resolver, given.name):
+            return None
+        return Reply(550, "5.5.0", "your name does not exist in dns")
+
+    async def mail(self, session: Session, transaction: Transaction) -> Reply | None:
+        """The sender's domain must be able to take an answer."""
+        path = transaction.sender
+        if path.is_null:
+            return None
+        if path.localpart.startswith("mailfrom") and (simulated := await self.simulated(path)):
+            return simulated
+        return None if self._is_local else await senders.can_receive(self.services.resolver, path.domain)
+
+    async def recipient(self, session: Session, asked: RecipientGiven) -> Reply | None:
+        """Only ours, and several only for senders who can be notified of failures."""
+        path, config = asked.recipient.path, self.services.config
+        needs_tls = self.listener.SMTP.RequireSTARTTLS and not session.has_tls
+        if needs_tls and not recipients.takes_tls_reports(config, path):
+            return Reply(530, "5.7.0", "use STARTTLS first")
+        if len(asked.transaction.recipients) == 1 and not self._is_local and not await self._is_verified(session):
+            return Reply(452, "4.5.3", "only one recipient at a time without spf pass of the sender")
+        target = recipients.find_target(config, path)
+        if isinstance(target, Reply):
+            return target
+        return await self.simulated(path) if path.localpart.startswith("rcptto") else None
+
+    async def _is_verified(self, session: Session) -> bool:
+        """SPF passes for MAIL FROM: a notification reaches who sent the message. Asked once for a sender."""
+        assert session.transaction is not None
+        sender = session.transaction.sender
+        if self._spf is None or self._spf[0] != str(sender):
+            facts = SpfFacts(
+                ipaddress.ip_address(self.conn.remote[0]),
+                sender.localpart,
+                sender.domain,
+                "" if session.hello.startswith("[") else session.hello,
+                self.services.config.static.Hostname,
+            )
+            self._spf = str(sender), await spf.verify(self.services.resolver, facts)
+        found = self._spf[1]
+        return found.status is SpfStatus.PASS and found.identity is SpfIdentity.MAILFROM
+
+    async def message(self, session: Session, transaction: Transaction, receiver: Receiver) -> Reply:
+        """Deliver to the recipients' accounts."""
+        staged = self.take(receiver)
+        if isinstance(staged, Reply):
+            return staged
+        envelope = self._envelope(session, transaction)
+        service = self.listener.SMTP
+        rules = ListenerRules(tuple(service.DNSBLs), service.first_time_sender_delay.total_seconds())
+        try:
+            if envelope.require_tls is None:
+                header = staged.parse(b"").header
+                envelope = replace(envelope, require_tls=tls_required(header))
+            outcomes = await self.services.deliverer.deliver(envelope, staged, rules, self.sleep)
+        except OSError as err:
+            self.log.error("reading message", err=str(err))
+            return storage_full()
+        if any(outcome.makes_slow for outcome in outcomes):
+            session.is_slow = True
+        failed = to_notify(outcomes)
+        if failed:
+            await self.services.notifier.failed(envelope, staged.parse(b"").header, failed)
+        return combine(outcomes)
+
+    def _envelope(self, session: Session, transaction: Transaction) -> Envelope:
+        tls = self.conn.tls
+        facts = self.trace(session, transaction, datetime.now().astimezone())
+        return Envelope(
+            transaction.sender,
+            tuple(r.path for r in transaction.recipients),
+            self.conn.remote[0],
+            session.hello,
+            self.services.config.static.Hostname,
+            transaction.parameters.utf8,
+            tls is not None,
+            _TLS_NUMBERS.get(tls.version, 0) if tls else WITHOUT_TLS,
+            transaction.parameters.require_tls,
+            lambda recipient, name: received(replace(facts, reverse_name=name), recipient).encode(),
+        )
+
+    async def authenticate(self, session: Session, mechanism: str, initial: bytes | None, ask: Ask) -> tuple[str, str]:
+        """The session offers no AUTH here."""
+        raise LoginFailed(Reply(503, "5.5.1", "no authentication on this port"))

@@ -67,6 +67,27 @@ def setup(level: str, worker: int | None = None, packages: Mapping[str, str] | N
         structlog.contextvars.bind_contextvars(worker=worker)
 
 
+def levels() -> dict[str, str]:
+    """The levels in force by package; the empty package is the general one."""
+    names = {number: name for name, number in LEVELS.items()}
+    return {package: names[number] for package, number in _levels.items()}
+
+
+def check_level(package: str, level: str) -> None:
+    """Raises ValueError for a level that `set_level` would not take."""
+    if level not in LEVELS and not (package and not level):
+        raise ValueError(f"bad level {level!r}; known are {', '.join(LEVELS)}")
+
+
+def set_level(package: str, level: str) -> None:
+    """Change the level of a package, or the general one; an empty level removes a package's. Raises ValueError."""
+    check_level(package, level)
+    if level:
+        _levels[package] = LEVELS[level]
+    else:
+        _levels.pop(package, None)
+
+
 def get(package: str) -> Any:
     """The logger of a package."""
     return structlog.get_logger(pkg=package)

@@ -1,124 +1,122 @@
-"""The `mox` command."""
+"""The `mox` command: finding the command that is meant, and telling people what went wrong.
 
-import argparse
+Exit status 0 is success, 1 a failure with one line on standard error, 2 a command line that is not understood.
+"""
+
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from mox import __version__
-from mox.config import sconf_write
-from mox.config.live import Config, ConfigError
-from mox.config.model import Dynamic, Static
-from mox.config.sconf import SconfError
+from mox.cli import families
+from mox.cli.command import Command, CommandError, Flag, Globals, UsageError, default_config, parse_flags
 
-DEFAULT_LOCALSERVE = Path.home() / ".config" / "mox-localserve"
-
-EXAMPLES = {
-    "localserve": "mox localserve --dir ./trial          a mail server on loopback ports, kept in ./trial",
-    "stop": "mox --config ./trial/mox.conf stop       stop the server of ./trial",
-    "config": "mox --config ./trial/mox.conf config test",
-    "version": "mox version",
-}
+GLOBAL_FLAGS = (
+    Flag("config", "configuration file; domains.conf is beside it", "", "path"),
+    Flag("loglevel", "error, warn, info, debug, trace, traceauth or tracedata", "", "level"),
+    Flag("pedantic", "take violations of protocols as errors", False),
+)
+USAGE = "usage: mox [-config config/mox.conf] [-loglevel level] [-pedantic] command ..."
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    top = argparse.ArgumentParser(prog="mox", description="A complete modern mail service.", allow_abbrev=False)
-    top.add_argument("--config", type=Path, default=Path("config/mox.conf"), help="configuration file")
-    top.add_argument("--loglevel", help="log level instead of the configured one")
-    commands = top.add_subparsers(dest="command", metavar="command")
-
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name, help=text, description=text, epilog=f"example:\n  {EXAMPLES[name]}", allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
-
-    local = add("localserve", "Run a mail server for development on loopback ports.")
-    local.add_argument("--dir", type=Path, default=DEFAULT_LOCALSERVE, help="where configuration and data are kept")
-    local.add_argument("--ip", help="address to listen on, only when the directory is created")
-    local.add_argument("--initonly", action="store_true", help="create the directory and end")
-    local.add_argument("--workers", type=int, default=1, help="number of worker processes")
-    add("stop", "Stop the running server.")
-    add("version", "Print the version.")
-    config = add("config", "Check or describe configuration files.")
-    config.add_argument("action", choices=("test", "describe-static", "describe-domains"))
-    explain = commands.add_parser("help", help="Explain a command.")
-    explain.add_argument("topic", nargs="?", choices=sorted(EXAMPLES))
-    return top
-
-
-def gnu_flags(arguments: list[str]) -> list[str]:
-    """mox's spelling `-flag` as `--flag`."""
-    return [f"-{a}" if len(a) > 2 and a[0] == "-" and a[1] != "-" and not a[1].isdigit() else a for a in arguments]
-
-
-def run(arguments: list[str]) -> int:
-    """Run a command line; the exit status."""
-    top = parser()
-    options = top.parse_args(gnu_flags(arguments))
-    match options.command:
-        case "localserve":
-            return _localserve(options)
-        case "stop":
-            return _stop(options.config)
-        case "version":
-            print(f"mox {__version__}")
-        case "config":
-            return _config(options)
-        case "help" if options.topic:
-            top.parse_args([options.topic, "--help"])
-        case "help":
-            top.print_help()
-        case _:
-            top.print_help(sys.stderr)
-            return 2
-    return 0
-
-
-def _localserve(options: argparse.Namespace) -> int:
-    from mox.server import localserve
-
-    if options.workers < 1:
-        print("mox: --workers must be at least 1", file=sys.stderr)
-        return 2
-    if options.ip and options.dir.exists():
-        print(f"mox: --ip is only for a new directory, and {options.dir} exists", file=sys.stderr)
-        return 2
-    return localserve.run(
-        localserve.Options(options.dir, options.ip, options.initonly, options.workers, options.loglevel)
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; the exit status. Raises CommandError and what `main` knows."""
+    values: dict[str, str | bool] = {flag.name: flag.default for flag in GLOBAL_FLAGS}
+    try:
+        words = parse_flags(GLOBAL_FLAGS, arguments, values, anywhere=False)
+    except UsageError as err:
+        return _usage("" if str(err) == "help" else str(err), [])
+    command = families.find(words)
+    if command is None:
+        return _usage("", families.related(words))
+    globals = Globals(
+        Path(str(values["config"])) if values["config"] else default_config(),
+        str(values["loglevel"]),
+        values["pedantic"] is True,
     )
+    try:
+        invocation = command.parse(globals, words[len(command.words) :])
+    except UsageError as err:
+        if str(err) != "help":
+            print(f"mox: {err}", file=sys.stderr)
+        print(explain(command), file=sys.stderr)
+        return 2
+    _set_up_log(globals)
+    return command.run(invocation) or 0
 
 
-def _stop(path: Path) -> int:
-    from mox.server import control
+def _set_up_log(globals: Globals) -> None:
+    from mox import log
 
-    control.call(Config.load(path).data_dir, "stop", wait_for_end=True)
-    return 0
+    try:
+        log.setup(globals.log_level or "info")
+    except ValueError as err:
+        raise CommandError(str(err)) from err
 
 
-def _config(options: argparse.Namespace) -> int:
-    if options.action == "test":
-        Config.load(options.config)
-        print(f"{options.config} and domains.conf beside it are fine")
-    elif options.action == "describe-static":
-        print(sconf_write.describe(Static), end="")
-    else:
-        print(sconf_write.describe(Dynamic), end="")
-    return 0
+def _usage(problem: str, commands: Sequence[Command]) -> int:
+    if problem:
+        print(f"mox: {problem}", file=sys.stderr)
+    if not commands:
+        print(USAGE, file=sys.stderr)
+        commands = [command for command in families.load_all() if not command.is_hidden]
+    for command in commands:
+        for line in command.usage.split("\n"):
+            print(f"       {line}", file=sys.stderr)
+    return 2
+
+
+def explain(command: Command) -> str:
+    """Usage, flags and help of a command."""
+    lines = [f"{'usage:' if not at else '      '} {line}" for at, line in enumerate(command.usage.split("\n"))]
+    for flag in command.flags:
+        value = "" if isinstance(flag.default, bool) else f" {flag.value}"
+        default = f" (default {flag.default})" if isinstance(flag.default, str) and flag.default else ""
+        lines += [f"  -{flag.name}{value}", f"    \t{flag.text}{default}"]
+    return "\n".join([*lines, "", command.help.strip()])
 
 
 def main() -> None:
-    """Entry point."""
-    from mox.server.control import ControlError
-    from mox.store.errors import DatabaseVersionError
-
-    try:
-        sys.exit(run(sys.argv[1:]))
-    except (ConfigError, SconfError, ControlError, DatabaseVersionError, OSError) as err:
-        print(f"mox: {err}", file=sys.stderr)
+    """Entry point. Called by the name `sendmail`, the program is nothing but that command."""
+    arguments = sys.argv[1:]
+    if hasattr(os, "getegid") and os.getegid() != os.getgid():
+        # The program may be installed setgid so that `sendmail` can read its configuration; nothing else may.
+        print("mox: refusing to run with another effective group than the real one", file=sys.stderr)
         sys.exit(1)
+    try:
+        sys.exit(run(arguments))
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Nobody reads the output any more; keep the interpreter from failing on it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (CommandError, OSError) as err:
+        _fail(str(err))
+    except Exception as err:
+        if not _is_for_people(err):
+            raise
+        _fail(str(err))
+
+
+def _is_for_people(err: Exception) -> bool:
+    """Errors whose text says what to do. Looked up by the modules that are loaded, to keep commands quick to start."""
+    known = (
+        ("mox.config.live", "ConfigError"),
+        ("mox.config.sconf", "SconfError"),
+        ("mox.server.control", "ControlError"),
+        ("mox.admin.context", "RequestError"),
+        ("mox.store.errors", "StoreError"),
+        ("mox.store.errors", "DatabaseVersionError"),
+    )
+    loaded = [getattr(sys.modules[module], name, None) for module, name in known if module in sys.modules]
+    return isinstance(err, tuple(kind for kind in loaded if kind is not None))
+
+
+def _fail(text: str) -> None:
+    for line in text.split("\n"):
+        print(f"mox: {line}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -29,12 +29,17 @@ def read_pem(path: Path) -> list[PemBlock]:
         text = path.read_bytes().decode()
     except UnicodeDecodeError as err:
         raise PemError(f"{path}: not a PEM file") from err
+    return parse_pem(text, str(path))
+
+
+def parse_pem(text: str, source: str) -> list[PemBlock]:
+    """All blocks of a text that came from `source`. Raises PemError."""
     try:
         return [
             PemBlock(kind, base64.b64decode(_body(content), validate=True)) for kind, content in _BLOCK.findall(text)
         ]
     except binascii.Error as err:
-        raise PemError(f"{path}: damaged PEM block: {err}") from err
+        raise PemError(f"{source}: damaged PEM block: {err}") from err
 
 
 def _body(content: str) -> str:

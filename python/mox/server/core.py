@@ -50,6 +50,7 @@ class WorkerSetup(msgspec.Struct):
     config_path: str
     bus_descriptor: int
     log_level: str
+    processes: int
     sockets: list[InheritedSocket]
 
 
@@ -57,13 +58,18 @@ class Core:
     """Keeps `count` workers running until `stop` is set."""
 
     def __init__(
-        self, config_path: Path, log_level: str, count: int, sockets: list[tuple[Endpoint, socket.socket]]
+        self,
+        config_path: Path,
+        log_level: str,
+        count: int,
+        sockets: list[tuple[Endpoint, socket.socket]],
+        bus: HubBus,
     ) -> None:
         self._config_path = config_path
         self._log_level = log_level
         self._count = count
         self._sockets = sockets
-        self.bus = HubBus()
+        self.bus = bus
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Start the workers; `ready` is called when all of them accept."""
@@ -118,6 +124,7 @@ class Core:
             config_path=str(self._config_path),
             bus_descriptor=theirs.fileno(),
             log_level=self._log_level,
+            processes=self._count + 1,
             sockets=[
                 InheritedSocket(sock.fileno(), e.service, e.ip, e.port, e.option, e.listener, e.implicit_tls)
                 for e, sock in self._sockets

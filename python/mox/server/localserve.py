@@ -4,15 +4,16 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mox import __version__, log
 from mox.config import localserve as generated
 from mox.config.live import Config
-from mox.net.bus import LocalBus
-from mox.server.control import ControlServer, Handler
+from mox.net.bus import Bus, LocalBus
+from mox.server.bus import HubBus
+from mox.server.commands.table import control_server
 from mox.server.core import Core
 from mox.server.endpoints import endpoints
 from mox.server.listeners import BindError, Endpoint, bind_all
@@ -81,45 +82,36 @@ def run(options: Options) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        control = ControlServer(Path(config.data_dir), control_commands(stop))
+        bus = HubBus() if options.workers > 1 else LocalBus()
+        others = options.workers if options.workers > 1 else 0
         started: list[asyncio.Task[None]] = []
+        async with control_server(config, bus, stop, others) as control:
 
-        def ready() -> None:
-            started.append(asyncio.get_running_loop().create_task(control.start()))
+            def ready() -> None:
+                started.append(asyncio.get_running_loop().create_task(control.start()))
 
-        try:
-            if options.workers > 1:
-                core = Core(config.path, level, options.workers, sockets)
-                await core.run(stop, ready)
-            else:
-                await _run_alone(config, sockets, stop, ready)
-        finally:
-            await asyncio.gather(*started)
-            await control.close()
+            try:
+                if isinstance(bus, HubBus):
+                    await Core(config.path, level, options.workers, sockets, bus).run(stop, ready)
+                else:
+                    await _run_alone(config, bus, sockets, stop, ready)
+            finally:
+                await asyncio.gather(*started)
 
     run_loop(main())
     return 0
 
 
 async def _run_alone(
-    config: Config, sockets: list[tuple[Endpoint, socket.socket]], stop: asyncio.Event, ready: Callable[[], None]
+    config: Config,
+    bus: Bus,
+    sockets: list[tuple[Endpoint, socket.socket]],
+    stop: asyncio.Event,
+    ready: Callable[[], None],
 ) -> None:
     """Core and worker in this process."""
-    bus = LocalBus()
     rotation = asyncio.create_task(TicketRotation(bus).run(), name="ticket keys")
     try:
         await Worker(config, bus, sockets).run(stop, ready)
     finally:
         rotation.cancel()
-
-
-def control_commands(stop: asyncio.Event) -> dict[str, tuple[int, Handler]]:
-    """The commands that the control socket understands."""
-
-    async def do_stop(_parameters: list[str]) -> list[str]:
-        # The answer goes out before the shutdown closes the connection.
-        asyncio.get_running_loop().call_soon(stop.set)
-        return []
-
-    commands: dict[str, tuple[int, Callable[[list[str]], Awaitable[list[str]]]]] = {"stop": (0, do_stop)}
-    return commands

@@ -13,7 +13,9 @@ import msgspec
 
 from mox import log
 from mox.config.live import Config
+from mox.server import loglevels
 from mox.server.bus import WorkerBus
+from mox.server.configsync import ConfigSync
 from mox.server.core import WorkerSetup
 from mox.server.loop import run_loop
 from mox.server.worker import Worker
@@ -29,11 +31,14 @@ async def serve(setup: WorkerSetup) -> None:
     bus = WorkerBus(str(setup.number), on_lost=stop.set)
     await bus.attach(socket.socket(fileno=setup.bus_descriptor))
     config = Config.load(Path(setup.config_path))
+    loglevels.follow(bus)
+    sync = ConfigSync(config, bus, setup.processes - 1)
     sockets = [(item.endpoint(), socket.socket(fileno=item.descriptor)) for item in setup.sockets]
     worker = Worker(config, bus, sockets)
     try:
         await worker.run(stop, lambda: bus.publish("worker-ready", str(setup.number).encode()))
     finally:
+        sync.close()
         bus.close()
 
 

@@ -1,0 +1,1 @@
+"""Operations of the administrator: changing the configuration, DNS records, client settings."""

@@ -1,0 +1,50 @@
+"""All commands. Each family is a module with a list `COMMANDS`, imported when it is needed, so that a command starts
+without the rest of the program."""
+
+import importlib
+
+from mox.cli.command import Command
+
+# The first word of a command, and the modules that define commands with it, in the order of the usage.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "localserve": ("serving",),
+    "stop": ("serving",),
+    "setaccountpassword": ("passwords",),
+    "setadminpassword": ("passwords",),
+    "loglevels": ("loglevels",),
+    "help": ("about",),
+    "config": ("config_files", "config_accounts", "config_domains", "config_aliases", "config_tlspubkeys"),
+    "cid": ("about",),
+    "version": ("about",),
+    "helpall": ("about",),
+}
+
+
+def load(word: str) -> list[Command]:
+    """The commands that start with a word."""
+    modules = [importlib.import_module(f"mox.cli.{name}") for name in FAMILIES.get(word, ())]
+    return [command for module in modules for command in module.COMMANDS if command.words[0] == word]
+
+
+def load_all() -> list[Command]:
+    """All commands in the order of the usage."""
+    return [command for word in FAMILIES for command in load(word)]
+
+
+def find(words: list[str]) -> Command | None:
+    """The command whose words these start with; the longest."""
+    if not words:
+        return None
+    fitting = [c for c in load(words[0]) if tuple(words[: len(c.words)]) == c.words]
+    return max(fitting, key=lambda command: len(command.words), default=None)
+
+
+def related(words: list[str]) -> list[Command]:
+    """The commands that share the most first words, at least one."""
+    if not words:
+        return []
+    commands = load(words[0])
+    for count in range(len(words), 1, -1):
+        if found := [c for c in commands if c.words[:count] == tuple(words[:count])]:
+            return found
+    return commands

@@ -1,0 +1,1 @@
+"""What the control socket's commands do, one module a family. `mox.cli` has the other side."""

@@ -1,0 +1,58 @@
+"""All commands of the control socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mox.admin.context import Admin, RequestError
+from mox.config.live import Config, ConfigError
+from mox.net.bus import Bus
+from mox.outbound.queue import Queue
+from mox.outbound.surroundings import ConfigSurroundings
+from mox.server import loglevels
+from mox.server.commands import accounts, aliases, domains, logs, tlskeys
+from mox.server.configsync import ConfigSync
+from mox.server.control import Command, Commands, ControlServer, Request
+from mox.store.errors import StoreError
+from mox.store.policy import Policies
+from mox.store.store import Store
+
+ERRORS = (RequestError, ConfigError, StoreError, OSError)
+
+
+@asynccontextmanager
+async def control_server(config: Config, bus: Bus, stop: asyncio.Event, workers: int) -> AsyncIterator[ControlServer]:
+    """The control server, not yet started, with a store of its own. `workers` are the other processes."""
+    loglevels.follow(bus)
+    sync = ConfigSync(config, bus, workers)
+    store = Store(config.data_dir, bus, Policies(config))
+    queue = Queue(config.data_dir, bus, ConfigSurroundings(config))
+    control = ControlServer(config.data_dir, commands(Admin(config, store, queue, sync.change), bus, stop), ERRORS)
+    # With worker processes nobody else in this process follows the file.
+    watch = asyncio.create_task(config.watch(), name="config") if workers else None
+    try:
+        yield control
+    finally:
+        if watch is not None:
+            watch.cancel()
+        await control.close()
+        await queue.close()
+        await store.close()
+        sync.close()
+
+
+def commands(admin: Admin, bus: Bus, stop: asyncio.Event) -> Commands:
+    """Names and what they do."""
+
+    async def do_stop(_request: Request) -> None:
+        # The answer goes out before the shutdown closes the connection.
+        asyncio.get_running_loop().call_soon(stop.set)
+
+    return {
+        "stop": Command(0, do_stop),
+        **accounts.commands(admin),
+        **domains.commands(admin),
+        **aliases.commands(admin),
+        **tlskeys.commands(admin),
+        **logs.commands(bus),
+    }

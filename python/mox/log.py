@@ -4,10 +4,11 @@ Every module has a logger of its package, `log.get("imap")`; levels can be set p
 secrets: callers do not log passwords, keys or message contents.
 """
 
+import io
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -44,6 +45,16 @@ def _one_line(value: Any) -> Any:
     return value
 
 
+class _StandardError(io.TextIOBase):
+    """Standard error as it is when a line is written, for programs that replace it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def setup(level: str, worker: int | None = None, packages: Mapping[str, str] | None = None) -> None:
     """Configure the process. Raises ValueError for an unknown level."""
     for package, name in {"": level, **(packages or {})}.items():
@@ -59,7 +70,7 @@ def setup(level: str, worker: int | None = None, packages: Mapping[str, str] | N
             _flat,
             _logfmt,
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.clear_contextvars()

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import time
+from pathlib import Path
 
 import dns.edns
 import dns.flags
@@ -259,6 +260,20 @@ async def test_rotation_spreads_the_questions() -> None:
             clock.now += 2
             await resolver.a("x.org")
     assert (len(one.questions), len(two.questions)) == (2, 2)
+
+
+async def test_resolv_conf_is_read_again(tmp_path: Path) -> None:
+    """Whatever answers on the loopback's port 53, or nothing."""
+    clock = Clock()
+    file = tmp_path / "resolv.conf"
+    file.write_text("nameserver 127.0.0.1\noptions trust-ad\n")
+    resolver = SystemResolver.from_resolv_conf(file, clock=clock)
+    assert resolver.settings.trust_ad
+    file.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1 use-vc\n")
+    clock.now += 6
+    with pytest.raises(DnsError):
+        await resolver.a("absent.invalid")
+    assert resolver.settings == Settings((NameServer("127.0.0.1"),), 1.0, 1, use_tcp=True)
 
 
 async def test_server_without_edns() -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mox._rust import stage_bytes
 from mox.dns.names import Domain
 from mox.dns.static import StaticResolver
 from mox.mailauth import dkim
@@ -309,6 +310,16 @@ async def test_partial_body_where_allowed(excess: int, status: str) -> None:
     message = field + MESSAGE + (b"" if excess else b"added\r\n")
     (result,) = await verify(message, {"s._domainkey.example.org": str(record_for(ed_key()))})
     assert result.status == status, result
+
+
+async def test_a_staged_message_is_a_body() -> None:
+    """As it comes from SMTP: in memory, or in a temporary file."""
+    message = MESSAGE + b"A line of text.\r\n" * 100_000
+    signed = await sign(message, Selector("s", ed_key()), Selector("t", ed_key(), body_canon="simple"))
+    records = {f"{name}._domainkey.example.org": str(record_for(ed_key())) for name in "st"}
+    header, _ = parts(signed)
+    results = await dkim.verify(resolver_with(records), header, stage_bytes(signed), LENIENT, NOW)
+    assert [r.status for r in results] == ["pass", "pass"], results
 
 
 async def test_number_of_signatures_is_bounded() -> None:

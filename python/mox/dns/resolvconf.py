@@ -73,7 +73,7 @@ def parse_resolv_conf(text: str) -> Settings:
     )
 
 
-def load_resolv_conf(path: Path = Path("/etc/resolv.conf")) -> Settings:
+def load_resolv_conf(path: Path) -> Settings:
     """As `parse_resolv_conf`; a missing or unreadable file counts as empty."""
     try:
         return parse_resolv_conf(path.read_text(errors="replace"))

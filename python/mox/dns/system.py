@@ -18,6 +18,9 @@ from mox.dns.resolvconf import Settings, load_resolv_conf, parse_server
 from mox.dns.resolver import Answer, DnsNotFound, DnsTemporary, Kind, Resolver, check_name
 
 _Key = tuple[str, Kind]
+RESOLV_CONF = Path("/etc/resolv.conf")
+# How old what was read from resolv.conf may be.
+_RELOAD_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +92,29 @@ class _Flight:
 class _Core:
     """What all tagged views of one resolver share."""
 
-    def __init__(self, settings: Settings, limits: CacheLimits, clock: Callable[[], float], max_queries: int) -> None:
-        self.settings = settings
-        self.cache = Cache(limits, clock)
-        self.flights: dict[_Key, _Flight] = {}
-        self.slots = asyncio.Semaphore(max_queries)
-        self.turn = 0
+    def __init__(self, settings: Settings | Path, cache: Cache, clock: Callable[[], float], max_queries: int) -> None:
+        self._file = settings if isinstance(settings, Path) else None
+        self.settings = load_resolv_conf(settings) if isinstance(settings, Path) else settings
+        self._clock = clock
+        self._look_again = clock() + _RELOAD_S
+        self.cache = cache
+        self._flights: dict[_Key, _Flight] = {}
+        self._slots = asyncio.Semaphore(max_queries)
+        self._turn = 0
 
-    async def fetch(self, key: _Key) -> Reply:
-        async with self.slots:
-            self.turn += 1
-            return await ask(self.settings, *key, self.turn)
+    async def _fetch(self, key: _Key) -> Reply:
+        async with self._slots:
+            if self._file is not None and self._clock() >= self._look_again:
+                self._look_again = self._clock() + _RELOAD_S
+                self.settings = await asyncio.to_thread(load_resolv_conf, self._file)
+            self._turn += 1
+            return await ask(self.settings, *key, self._turn)
 
     async def join(self, key: _Key) -> Reply:
         """Wait for the one task that asks; the last waiter to give up ends it."""
-        flight = self.flights.get(key)
+        flight = self._flights.get(key)
         if flight is None:
-            flight = self.flights[key] = _Flight(asyncio.create_task(self.fetch(key)))
+            flight = self._flights[key] = _Flight(asyncio.create_task(self._fetch(key)))
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
@@ -113,26 +122,26 @@ class _Core:
             flight.waiting -= 1
             if flight.waiting == 0:
                 flight.task.cancel()
-            if self.flights.get(key) is flight and (flight.waiting == 0 or flight.task.done()):
-                del self.flights[key]
+            if self._flights.get(key) is flight and (flight.waiting == 0 or flight.task.done()):
+                del self._flights[key]
 
 
 class SystemResolver(Resolver):
-    """Asks the servers of `settings` (default: those of resolv.conf(5)). Bind it to one event loop.
+    """Asks the servers of `settings`, or those of a resolv.conf(5), which is read again when it may have changed.
 
+    Bind it to one event loop.
     `clock` gives seconds and only moves forward; `max_queries` bounds the questions under way at one time.
     """
 
     def __init__(
         self,
-        settings: Settings | None = None,
+        settings: Settings | Path = RESOLV_CONF,
         *,
         limits: CacheLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         max_queries: int = 256,
     ) -> None:
-        settings = load_resolv_conf() if settings is None else settings
-        self._core = _Core(settings, limits or CacheLimits(), clock, max_queries)
+        self._core = _Core(settings, Cache(limits or CacheLimits(), clock), clock, max_queries)
         self._package = "dns"
 
     @classmethod
@@ -141,9 +150,14 @@ class SystemResolver(Resolver):
         return cls(Settings(tuple(parse_server(text) for text in servers), trust_ad=trust_ad))
 
     @classmethod
-    def from_resolv_conf(cls, path: Path) -> "SystemResolver":
+    def from_resolv_conf(cls, path: Path, clock: Callable[[], float] = time.monotonic) -> "SystemResolver":
         """With the servers and options of a resolv.conf."""
-        return cls(load_resolv_conf(path))
+        return cls(path, clock=clock)
+
+    @property
+    def settings(self) -> Settings:
+        """How it asks now."""
+        return self._core.settings
 
     def tagged(self, package: str) -> "SystemResolver":
         view = object.__new__(SystemResolver)

@@ -84,7 +84,7 @@ def _add_destination(
     if separator is not None:
         problems.add(where, f"{key!r} holds {separator!r}, a catchall separator of its domain")
         return
-    is_catchall = not localpart
+    is_catchall = key.startswith("@")
     canonical = f"@{entry.name.name}" if is_catchall else canonical_address(entry, localpart)
     other = tables.destinations.get(canonical)
     if other is not None:

@@ -1,0 +1,366 @@
+"""Whole deliveries into accounts on disk, with DNS from a table."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mox.config.account import Account, Destination, Ruleset, SubjectPassSection
+from mox.config.domain import Alias
+from mox.config.model import LimitsSection
+from mox.inbound.deliver import ListenerRules
+from mox.inbound.hooks import EvaluatedDmarc
+from mox.inbound.results import Outcome, combine, to_notify
+from mox.smtp.address import Path as Mailbox
+from mox.smtp.reply import Reply
+from mox.store import verify
+from mox.store.types import Flag
+from tests.inbound.world import BAD_IP, FILTER, World, account
+
+Make = Callable[..., World]
+JUNK, NOTJUNK = int(Flag.JUNK), int(Flag.NOTJUNK)
+
+
+@pytest.fixture
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes a world; its accounts are verified at the end."""
+    worlds: list[World] = []
+
+    def build(accounts: dict[str, Account] | None = None, **domain: Any) -> World:
+        worlds.append(World(tmp_path, accounts, **domain))
+        return worlds[-1]
+
+    yield build
+    for world in worlds:
+        for name in world.config.dynamic.Accounts:
+            assert await verify.problems(await world.store.open(name)) == []
+        await world.store.close()
+
+
+def one(**options: Any) -> dict[str, Account]:
+    destination = options.pop("destination", Destination())
+    return {"mjl": account(Destinations={"mjl@mox.example": destination}, **options)}
+
+
+async def test_mail_of_a_stranger_arrives_with_its_story(make: Make) -> None:
+    world = make()
+    assert await world.one() == (250, "no-bad-signals")
+    assert await world.subjects("Inbox") == ["hello"]
+    prefix = (await world.headers("Inbox"))[0]
+    names = [line.partition(":")[0] for line in prefix.splitlines() if not line.startswith("\t")]
+    assert names == ["X-Mox-Reason", "Delivered-To", "Return-Path", "Authentication-Results", "Received-SPF"]
+    assert "X-Mox-Reason: no-bad-signals;" in prefix
+    assert "Delivered-To: mjl@mox.example\r\nReturn-Path: <friend@good.example>\r\n" in prefix
+    assert "spf=pass (without dnssec) smtp.mailfrom=good.example" in prefix
+    assert "dmarc=pass (without dnssec) header.from=good.example" in prefix
+    assert 'dkim=none reason="no dkim signatures"' in prefix
+    assert "iprev=pass" in prefix
+
+
+@pytest.mark.holds("smtp-in-8c8545")
+@pytest.mark.holds("smtp-in-ce419b")
+@pytest.mark.holds("smtp-in-b90b06")
+async def test_addresses(make: Make) -> None:
+    accounts = one()
+    accounts["all"] = account(Destinations={'""@mox.example': Destination()})
+    world = make(accounts)
+    for address in ("mjl+x", "MJL+X", "mjl-a+b", "mjl+a-b"):
+        assert (await world.one(f"{address}@mox.example"))[0] == 250
+    assert len(await world.subjects("Inbox")) == 4
+    assert (await world.one('""@mox.example', sender='""@good.example'))[0] == 250
+    for address in ("postmaster", "postmaster@mail.mox.example", "Postmaster@mox.example"):
+        assert (await world.one(address))[0] == 250
+    assert len(await world.subjects("Postmaster")) == 3
+    assert (await world.one("postmaster@unknown.example"))[0] == 550
+
+
+@pytest.mark.holds("smtp-in-ce419b")
+async def test_catchall(make: Make) -> None:
+    accounts = one()
+    accounts["all"] = account(Destinations={"@mox.example": Destination()})
+    world = make(accounts)
+    assert (await world.one("whoever@mox.example"))[0] == 250
+    assert len(await world.subjects("Inbox", "all")) == 1
+
+
+@pytest.mark.holds("smtp-in-e1cff2")
+async def test_nobody(make: Make) -> None:
+    world = make()
+    outcomes = await world.deliver("mjl@[192.0.2.1]", "mjl@other.example", "nobody@mox.example")
+    assert [(o.reply.code, o.reply.enhanced) for o in outcomes if o.reply] == [(550, "5.1.1")] * 3
+    assert world.slept == []
+    assert await world.one("nobody@mox.example") == (550, "unknownuser")
+    assert world.slept == [5.0]
+
+
+@pytest.mark.holds("smtp-in-e1cff2")
+async def test_disabled_domain(make: Make) -> None:
+    outcome = (await make(Disabled=True).deliver("mjl@mox.example"))[0]
+    assert outcome.reply is not None
+    assert (outcome.reply.code, outcome.reply.enhanced) == (450, "4.2.1")
+
+
+@pytest.mark.holds("smtp-in-e1cff2")
+async def test_suspicious_address(make: Make) -> None:
+    world = make(one(JunkFilter=FILTER))
+    assert (await world.one(ip=BAD_IP, sender="x@plain.example"))[0] == 451
+
+
+@pytest.mark.holds("smtp-in-cc9f95")
+async def test_quota(make: Make) -> None:
+    world = make(one(QuotaMessageSize=1500))
+    assert (await world.one())[0] == 250
+    outcome = (await world.deliver("mjl@mox.example"))[0]
+    assert outcome.reply is not None
+    assert (outcome.reply.code, outcome.reply.enhanced) == (452, "4.2.2")
+
+
+@pytest.mark.holds("smtp-in-cc9f95")
+@pytest.mark.parametrize("limit", ["DeliveriesPerMinute", "DeliveredBytesPerMinute"])
+async def test_rate(make: Make, limit: str) -> None:
+    import msgspec
+
+    world = make()
+    value = [1, 9, 9] if limit == "DeliveriesPerMinute" else [700, 99999, 99999]
+    limits = msgspec.structs.replace(LimitsSection(), **{limit: value})
+    world.config.static = msgspec.structs.replace(world.config.static, Limits=limits)
+    assert (await world.one())[0] == 250
+    assert await world.one() == (452, "high-rate")
+    assert await world.subjects("Rejects") == []
+
+
+@pytest.mark.holds("smtp-in-bc8b12")
+async def test_spam_and_its_rehabilitation(make: Make) -> None:
+    world = make()
+    for _ in range(2):
+        await world.deliver("mjl@mox.example", subject="first")
+    await world.flag("Inbox", JUNK)
+    for _ in range(2):
+        assert await world.one(subject="again", message_id="same@test") == (451, "msgfromfull")
+    assert await world.subjects("Rejects") == ["again"]
+    assert await world.flags("Rejects") == [int(Flag.SEEN)]
+    await world.flag("Inbox", NOTJUNK)
+    assert await world.one(subject="again", message_id="same@test") == (250, "msgfromfull")
+    assert await world.subjects("Rejects") == []
+
+
+@pytest.mark.holds("smtp-in-bc8b12")
+async def test_rejects_accepted_into_a_mailbox(make: Make) -> None:
+    rule = Ruleset(Mailbox="Inbox", SMTPMailFromRegexp="@good", AcceptRejectsToMailbox="Suspects")
+    world = make(one(destination=Destination(Rulesets=[rule])))
+    await world.deliver("mjl@mox.example")
+    await world.flag("Inbox", JUNK)
+    assert await world.one(subject="again") == (250, "msgfromfull")
+    assert await world.subjects("Suspects") == ["again"]
+    assert await world.subjects("Rejects") == []
+
+
+async def test_rejects_are_known_by_content_too(make: Make) -> None:
+    world = make()
+    await world.deliver("mjl@mox.example")
+    await world.flag("Inbox", JUNK)
+    for message_id in ("a@test", "a@test", "b@test"):
+        await world.deliver("mjl@mox.example", message_id=message_id)
+    assert len(await world.subjects("Rejects")) == 2
+
+
+@pytest.mark.holds("smtp-in-976158")
+async def test_forwarding(make: Make) -> None:
+    rule = Ruleset(Mailbox="Inbox", SMTPMailFromRegexp="@bulk", VerifiedDomain="bulk.example", IsForward=True)
+    world = make(one(destination=Destination(Rulesets=[rule])))
+    for _ in range(10):
+        await world.deliver("mjl@mox.example", sender="fwd@bulk.example", author="bad@plain.example")
+    await world.flag("Inbox", JUNK)
+    bad = await world.one(sender="fwd@bulk.example", author="bad@plain.example")
+    assert bad == (451, "msgfromfull") or bad == (250, "no-bad-signals")
+    assert (await world.one(sender="fwd@bulk.example", author="other@good.example"))[0] == 250
+    assert (await world.one(sender="me@bulk.example", author="me@bulk.example"))[0] == 250
+
+
+@pytest.mark.holds("smtp-in-f0de92")
+async def test_dmarc(make: Make) -> None:
+    kept: list[EvaluatedDmarc] = []
+
+    class Taker:
+        async def add(self, evaluated: EvaluatedDmarc) -> None:
+            kept.append(evaluated)
+
+    world = make(one(JunkFilter=FILTER))
+    world.neighbours.evaluations = Taker()
+    forged = {"sender": "x@plain.example", "author": "boss@good.example", "ip": BAD_IP}
+    assert await world.one(**forged) == (550, "dmarc-policy")
+    assert (kept[-1].is_optional, kept[-1].is_rejected) == (True, True)
+    await world.send_to("boss@good.example")
+    assert await world.one(**forged) == (550, "dmarc-policy")
+    assert not kept[-1].is_optional
+    assert await world.one(sender="boss@good.example") == (250, "msgtofull")
+    assert not kept[-1].is_rejected
+
+
+@pytest.mark.holds("smtp-in-e3be2e")
+async def test_block_list_and_subject_pass(make: Make) -> None:
+    rules = ListenerRules(dnsbls=("bl.example",))
+    world = make(one())
+    world.resolver.add("10.2.0.192.bl.example", "A", ["127.0.0.2"])
+    world.resolver.add("10.2.0.192.bl.example", "TXT", ["bad neighbourhood"])
+    assert await world.one(rules=rules) == (451, "dns-blocklisted")
+
+
+@pytest.mark.holds("smtp-in-e3be2e")
+async def test_subject_pass(make: Make) -> None:
+    rules = ListenerRules(dnsbls=("bl.example",))
+    world = make(one(SubjectPass=SubjectPassSection(Period=timedelta(hours=12))))
+    world.resolver.add("10.2.0.192.bl.example", "A", ["127.0.0.2"])
+    outcome = (await world.deliver("mjl@mox.example", rules=rules))[0]
+    assert outcome.reply is not None and outcome.reason == "give-subjectpass"
+    assert (outcome.reply.code, outcome.reply.enhanced) == (550, "5.7.1")
+    token = outcome.reply.text.rpartition(" ")[2]
+    assert await world.one(rules=rules, subject=f"hello {token}") == (250, "subjectpass")
+    assert await world.one(rules=rules, subject=f"hello {token}", author="else@good.example") == (
+        550,
+        "give-subjectpass",
+    )
+
+
+@pytest.mark.holds("smtp-in-4187fa")
+async def test_introbox(make: Make) -> None:
+    world = make(one(Introbox="Intro"))
+    for _ in range(2):
+        await world.deliver("mjl@mox.example")
+    assert len(await world.subjects("Intro")) == 2
+    assert await world.flags("Intro") == [0, 0]
+    await world.move("Intro", "Inbox")
+    assert await world.flags("Inbox") == [NOTJUNK, NOTJUNK]
+    assert await world.one() == (250, "msgfromfull")
+    assert len(await world.subjects("Inbox")) == 3
+
+
+def listed(**options: Any) -> Alias:
+    return Alias(Addresses=["mjl@mox.example", "two@mox.example"], **options)
+
+
+def pair() -> dict[str, Account]:
+    return {**one(), "two": account(Destinations={"two@mox.example": Destination()})}
+
+
+@pytest.mark.holds("smtp-in-8d22b2")
+async def test_private_alias(make: Make) -> None:
+    world = make(pair(), Aliases={"team": listed()})
+    outcome = (await world.deliver("team@mox.example"))[0]
+    assert outcome.reply is not None
+    assert (outcome.reply.code, outcome.reply.enhanced) == (550, "5.7.2")
+    own = {"sender": "mjl@mox.example", "is_local": True}
+    assert (await world.one("team@mox.example", author="MJL+x@mox.example", **own))[0] == 250
+    assert await world.subjects("Inbox") == []
+    assert await world.subjects("Inbox", "two") == ["hello"]
+    assert (await world.one("team@mox.example", author="team@mox.example", **own))[0] == 550
+
+
+@pytest.mark.holds("smtp-in-8d22b2")
+async def test_public_alias(make: Make) -> None:
+    world = make(pair(), Aliases={"team": listed(PostPublic=True)})
+    outcomes = await world.deliver("team@mox.example", "two@mox.example")
+    assert [o.reply for o in outcomes] == [None, None]
+    assert len(await world.subjects("Inbox")) == len(await world.subjects("Inbox", "two")) == 1
+    prefix = (await world.headers("Inbox"))[0]
+    assert "Delivered-To: mjl@mox.example" in prefix
+    for name in ("mjl", "two"):
+        await world.flag("Inbox", JUNK, name)
+    assert (await world.one("team@mox.example"))[0] == 451
+    await world.flag("Inbox", NOTJUNK, "two")
+    assert (await world.one("team@mox.example"))[0] == 250
+    assert len(await world.subjects("Inbox", "two")) == 2
+    assert len(await world.subjects("Rejects")) == 2
+
+
+@pytest.mark.holds("smtp-in-20e59f")
+async def test_authentication_required(make: Make) -> None:
+    world = make(one(destination=Destination(MessageAuthRequiredSMTPError="verify yourself")))
+    outcome = (await world.deliver("mjl@mox.example", sender="x@plain.example"))[0]
+    assert outcome.reply == Reply(550, "5.7.26", "verify yourself")
+    assert (await world.one())[0] == 250
+
+
+@pytest.mark.holds("smtp-in-20e59f")
+@pytest.mark.parametrize(("text", "code"), [("550 gone", 550), ("421 later", 451)])
+async def test_configured_refusals(make: Make, text: str, code: int) -> None:
+    world = make(one(destination=Destination(SMTPError=text)))
+    outcome = (await world.deliver("mjl@mox.example"))[0]
+    assert outcome.reply is not None
+    assert (outcome.reply.code, outcome.reply.text) == (code, text.partition(" ")[2])
+
+
+async def test_mailing_list(make: Make) -> None:
+    rule = Ruleset(
+        Mailbox="Lists/Dev", HeadersRegexp={"^list-id$": r"<dev\.bulk\.example>"}, ListAllowDomain="bulk.example"
+    )
+    world = make(one(destination=Destination(Rulesets=[rule])))
+    listed = {
+        "sender": "list@bulk.example",
+        "author": "author@good.example",
+        "extra": "List-Id: <dev.bulk.example>\r\n",
+    }
+    assert await world.one(**listed) == (250, "list-allow")
+    assert await world.subjects("Lists/Dev") == ["hello"]
+    assert "override mailing_list" in (await world.headers("Lists/Dev"))[0]
+
+
+async def test_loops_end(make: Make) -> None:
+    world = make()
+    received = "Received: from x\r\n" * 101
+    assert await world.one(extra=received) == (550, "loop")
+    assert await world.one(extra=received, author="") == (550, "loop")
+
+
+async def test_first_time_senders_wait_once(make: Make) -> None:
+    accounts = {
+        name: account(Destinations={f"{name}@mox.example": Destination()}, NoFirstTimeSenderDelay=False)
+        for name in ("mjl", "two")
+    }
+    world = make(accounts)
+    rules = ListenerRules(first_time_delay_s=15)
+    await world.deliver("mjl@mox.example", "two@mox.example", rules=rules)
+    assert world.slept == [15]
+    await world.flag("Inbox", NOTJUNK)
+    await world.deliver("mjl@mox.example", rules=rules)
+    assert world.slept == [15]
+
+
+async def test_one_address_twice_gets_one_copy_and_an_account_one_file(make: Make) -> None:
+    accounts = {"mjl": account(Destinations={f"{n}@mox.example": Destination() for n in ("mjl", "also")})}
+    world = make(accounts)
+    outcomes = await world.deliver("mjl@mox.example", "MJL@mox.example", "also@mox.example")
+    assert len(outcomes) == 2
+    opened = await world.store.open("mjl")
+    rows = await opened.read(lambda tx: tx.run("SELECT refs FROM blob"))
+    assert rows == [(2,)]
+
+
+async def test_content_junk_is_refused(make: Make) -> None:
+    world = make(one(JunkFilter=FILTER))
+    for number in range(60):
+        await world.deliver("mjl@mox.example", author=f"n{number}@n{number}.example", sender="", body="lunch at noon")
+    await world.flag("Inbox", NOTJUNK)
+    await world.move("Inbox", "Archive")
+    for number in range(5):
+        await world.deliver("mjl@mox.example", author=f"s{number}@s{number}.example", sender="", body="cheap pills")
+    await world.flag("Inbox", JUNK)
+    assert await world.one(author="x@x.example", sender="", body="cheap pills", hello="[192.0.2.99]", ip="192.0.2.99")
+
+
+def outcome(code: int, text: str = "x") -> Outcome:
+    reply = Reply(code, f"{code // 100}.1.1", text) if code != 250 else None
+    return Outcome(Mailbox("a", "b"), reply)
+
+
+def test_one_reply_for_several_recipients() -> None:
+    assert combine([outcome(250)]).code == 250
+    assert combine([outcome(250), outcome(550)]).code == 250
+    assert combine([outcome(550, "one"), outcome(550, "two")]) == Reply(550, "5.1.1", "one\ntwo")
+    assert combine([outcome(550), outcome(451)]).render().startswith(b"554-5.3.0 550 5.1.1 x\r\n")
+    assert combine([outcome(451), outcome(450)]).code == 451
+    assert combine([outcome(451), outcome(450)]).text.endswith("multiple errors")
+    assert to_notify([outcome(250), outcome(550)]) == [outcome(550)]
+    assert to_notify([outcome(550)]) == []

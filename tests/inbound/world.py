@@ -1,0 +1,188 @@
+"""A small mail world: a configuration, accounts on disk, DNS from a table, and short ways to deliver into it."""
+
+import ipaddress
+import itertools
+import os
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import Any
+
+from mox._rust import stage_bytes
+from mox.config import sconf_write
+from mox.config.account import Account, Destination
+from mox.config.domain import Domain
+from mox.config.junkfilter import JunkFilterParams, JunkFilterSection
+from mox.config.live import Config
+from mox.config.model import Dynamic, PostmasterTarget, Static
+from mox.dns.resolver import Mx
+from mox.dns.static import StaticResolver
+from mox.inbound.deliver import Deliverer, ListenerRules, Neighbours
+from mox.inbound.incoming import Envelope
+from mox.inbound.results import Outcome
+from mox.net.bus import LocalBus
+from mox.smtp.address import NULL_PATH, Path, parse_mailbox
+from mox.store import mailboxes, messages
+from mox.store.engine import Tx
+from mox.store.policy import Policies
+from mox.store.store import Store
+
+GOOD_IP, BAD_IP = "192.0.2.10", "198.51.100.66"
+PARAMS = JunkFilterParams(Onegrams=True, MaxPower=0.01, TopWords=10, IgnoreWords=0.1, RareWords=1)
+FILTER = JunkFilterSection(Threshold=0.95, Params=PARAMS)
+_numbers = itertools.count(1)
+
+
+def zone() -> StaticResolver:
+    """good.example has everything in order, its mail comes from GOOD_IP. forged.example rejects by DMARC."""
+    resolver = StaticResolver(
+        {
+            "good.example": {
+                "TXT": [f"v=spf1 ip4:{GOOD_IP} -all"],
+                "MX": [Mx(10, "mail.good.example")],
+            },
+            "_dmarc.good.example": {"TXT": ["v=DMARC1; p=reject; rua=mailto:dmarc@good.example"]},
+            "mail.good.example": {"A": [GOOD_IP], "TXT": [f"v=spf1 ip4:{GOOD_IP} -all"]},
+            "plain.example": {"MX": [Mx(10, "mail.good.example")]},
+            "bulk.example": {"TXT": [f"v=spf1 ip4:{GOOD_IP} -all"]},
+            "bl.example": {},
+            "2.0.0.127.bl.example": {"A": ["127.0.0.2"]},
+        }
+    )
+    resolver.add_ptr(ipaddress.ip_address(GOOD_IP), "mail.good.example")
+    return resolver
+
+
+def account(**options: Any) -> Account:
+    options = {"RejectsMailbox": "Rejects", "NoFirstTimeSenderDelay": True, **options}
+    return Account(Domain="mox.example", **options)
+
+
+class World:
+    """Everything a delivery needs."""
+
+    def __init__(self, folder: FilePath, accounts: dict[str, Account] | None = None, **domain: Any) -> None:
+        static = Static(
+            DataDir=".",
+            LogLevel="info",
+            Hostname="mail.mox.example",
+            User=str(os.getuid()),
+            Listeners={},
+            Postmaster=PostmasterTarget(Account="mjl", Mailbox="Postmaster"),
+        )
+        accounts = accounts or {"mjl": account(Destinations={"mjl@mox.example": Destination()})}
+        dynamic = Dynamic(
+            Domains={"mox.example": Domain(LocalpartCatchallSeparators=["+", "-"], **domain)}, Accounts=accounts
+        )
+        (folder / "mox.conf").write_text(sconf_write.dump(static))
+        (folder / "domains.conf").write_text(sconf_write.dump(dynamic))
+        self.config = Config.load(folder / "mox.conf")
+        self.store = Store(folder, LocalBus(), Policies(self.config))
+        self.resolver = zone()
+        self.neighbours = Neighbours()
+        self.deliverer = Deliverer(self.config, self.store, self.resolver, self.neighbours)
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    async def deliver(
+        self,
+        *recipients: str,
+        sender: str = "friend@good.example",
+        author: str | None = None,
+        ip: str = GOOD_IP,
+        hello: str = "mail.good.example",
+        subject: str = "hello",
+        body: str = "text of the message",
+        message_id: str = "",
+        extra: str = "",
+        rules: ListenerRules | None = None,
+        to: str = "",
+        **envelope: Any,
+    ) -> list[Outcome]:
+        message_id = message_id or f"{next(_numbers)}@test"
+        shown = recipients[0] if recipients else "mjl@mox.example"
+        content = (
+            f"From: <{author if author is not None else sender}>\r\nTo: <{to or shown}>\r\nSubject: {subject}\r\n"
+            f"Message-ID: <{message_id}>\r\n{extra}\r\n{body}\r\n"
+        )
+        made = Envelope(
+            parse_mailbox(sender) if sender else NULL_PATH,
+            tuple(_path(r) for r in recipients),
+            ip,
+            hello,
+            "mail.mox.example",
+            has_tls=True,
+        )
+        staged = stage_bytes(content.encode())
+        return await self.deliverer.deliver(replace(made, **envelope), staged, rules or ListenerRules(), self.sleep)
+
+    async def one(self, recipient: str = "mjl@mox.example", **options: Any) -> tuple[int, str]:
+        """(code, reason) for one recipient."""
+        outcome = (await self.deliver(recipient, **options))[0]
+        return (outcome.reply.code if outcome.reply else 250, outcome.reason)
+
+    async def subjects(self, mailbox: str, name: str = "mjl") -> list[str]:
+        """Subjects of the messages in a mailbox, oldest first."""
+        opened = await self.store.open(name)
+
+        def read(tx: Tx) -> list[str]:
+            box = mailboxes.find(tx, mailbox)
+            if box is None:
+                return []
+            uids = [row[0] for row in messages.hot_rows(tx, box.id)]
+            rows = messages.cold_rows(tx, box.id, uids, ["subject_base"])
+            return [row[1] for row in rows]
+
+        return await opened.read(read)
+
+    async def headers(self, mailbox: str, name: str = "mjl") -> list[str]:
+        """What delivery put before the messages of a mailbox."""
+        opened = await self.store.open(name)
+
+        def read(tx: Tx) -> list[str]:
+            box = mailboxes.get_by_name(tx, mailbox)
+            uids = [row[0] for row in messages.hot_rows(tx, box.id)]
+            return [row[1].decode() for row in messages.cold_rows(tx, box.id, uids, ["prefix"])]
+
+        return await opened.read(read)
+
+    async def flag(self, mailbox: str, flags: int, name: str = "mjl", mode: str = "=") -> None:
+        """Set flags of all messages in a mailbox."""
+        opened = await self.store.open(name)
+
+        def write(tx: Tx) -> None:
+            box = mailboxes.get_by_name(tx, mailbox)
+            uids = [row[0] for row in messages.hot_rows(tx, box.id)]
+            messages.set_flags(tx, box.id, uids, mode, flags, frozenset())
+
+        await opened.write(write)
+
+    async def flags(self, mailbox: str, name: str = "mjl") -> list[int]:
+        opened = await self.store.open(name)
+        return await opened.read(
+            lambda tx: [row[1] for row in messages.hot_rows(tx, mailboxes.get_by_name(tx, mailbox).id)]
+        )
+
+    async def move(self, source: str, target: str, name: str = "mjl") -> None:
+        """Move all messages of a mailbox."""
+        opened = await self.store.open(name)
+
+        def write(tx: Tx) -> None:
+            box = mailboxes.get_by_name(tx, source)
+            uids = [row[0] for row in messages.hot_rows(tx, box.id)]
+            messages.move(tx, box.id, uids, mailboxes.get_by_name(tx, target).id, 1)
+
+        await opened.write(write)
+
+    async def send_to(self, address: str, name: str = "mjl") -> None:
+        """Have the account's Sent mailbox hold a message to somebody."""
+        opened = await self.store.open(name)
+        content = f"From: <mjl@mox.example>\r\nTo: <{address}>\r\nSubject: mine\r\n\r\nhi\r\n".encode()
+        prepared = await opened.prepare(stage_bytes(content))
+        new = opened.new_message(prepared)
+        await opened.write(lambda tx: messages.add(tx, mailboxes.get_by_name(tx, "Sent").id, [new]))
+
+
+def _path(text: str) -> Path:
+    return Path("postmaster", "") if text == "postmaster" else parse_mailbox(text)

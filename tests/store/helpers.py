@@ -1,5 +1,6 @@
 """Short ways to fill an account."""
 
+import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -25,6 +26,15 @@ def letter(subject: str = "test", *, message_id: str | None = None, body: str = 
     if message_id != "":
         lines["Message-ID"] = f"<{message_id or f'{number}@test'}>"
     return "".join(f"{k}: {v}\r\n" for k, v in lines.items()).encode() + f"\r\n{body}\r\n".encode()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when it holds; fails after some seconds."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come to hold")
 
 
 class Box:

@@ -143,6 +143,11 @@ class Account:
             self._left()
 
     @property
+    def is_open(self) -> bool:
+        """The database is open: somebody used it lately."""
+        return self._engine is not None
+
+    @property
     def is_used(self) -> bool:
         """There are sessions or calls in progress."""
         return bool(self._calls or self._sessions or self._index_users)

@@ -61,10 +61,11 @@ class BlobFolder:
         return sorted(int(name, 16) for name in names if all(c in "0123456789abcdef" for c in name))
 
     def old_files(self, shard: int) -> set[int]:
-        """Blobs of a directory whose files are not fresh."""
+        """Blobs of a directory whose files are not fresh. Files that do not belong there are left alone."""
         limit = time.time() - ORPHAN_AGE_S
         with os.scandir(self._folder / f"{shard:x}") as entries:
-            return {int(e.name) for e in entries if e.name.isdigit() and e.stat().st_mtime < limit}
+            old = {int(e.name) for e in entries if e.name.isdigit() and e.stat().st_mtime < limit}
+        return {blob_id for blob_id in old if blob_id >> SHARD_BITS == shard}
 
     def sweep(self, shard: int, known: set[int]) -> None:
         """Remove old files of a directory that are not `known`. Raises OSError."""

@@ -147,33 +147,20 @@ def add(tx: Tx, mailbox_id: int, new: Sequence[NewMessage], quota: int | None = 
     message_id = _reserve(tx, len(new), sum(m.size for m in new), quota)
     modseq = tx.next_modseq()
     ids = range(message_id, message_id + len(new))
-    flags = [_insert_cold(tx, mailbox, number, message) for number, message in zip(ids, new, strict=True)]
+    # One after the other, so that messages added together find each other's threads.
+    flags = [
+        _insert(tx, mailbox, mailbox.uidnext + offset, message_id + offset, message)
+        for offset, message in enumerate(new)
+    ]
     rows = [(f, m.size) for f, m in zip(flags, new, strict=True)]
     uid = _take_in(tx, mailbox, rows, (k for m in new for k in m.keywords))
-    for offset, message in enumerate(new):
-        tx.run(
-            _INSERT_HOT,
-            tx.account_id,
-            mailbox_id,
-            uid + offset,
-            message_id + offset,
-            flags[offset],
-            " ".join(sorted(message.keywords)),
-            modseq,
-            modseq,
-            message.size,
-            message.received_ms,
-            message.save_ms,
-            training.NOTHING,
-            message.received_zone,
-        )
     reputation.mark(tx, [(number, 0, f) for number, f in zip(ids, flags, strict=True)])
     training.follow(tx, [(number, 0, training.wanted(f)) for number, f in zip(ids, flags, strict=True)])
     return Added(mailbox.uidvalidity, list(range(uid, uid + len(new))), modseq, list(ids))
 
 
-def _insert_cold(tx: Tx, mailbox: Mailbox, message_id: int, message: NewMessage) -> int:
-    """Insert all but the hot row; the flags that the message gets."""
+def _insert(tx: Tx, mailbox: Mailbox, uid: int, message_id: int, message: NewMessage) -> int:
+    """Insert all rows of a message, but do not count it; the flags that it gets."""
     tx.sync_directory(message.directory)
     parsed, facts = message.parsed, message.facts
     orig_id = message.mailbox_orig_id or mailbox.id
@@ -205,6 +192,23 @@ def _insert_cold(tx: Tx, mailbox: Mailbox, message_id: int, message: NewMessage)
         parsed.body,
         parsed.bodystructure,
         parsed.header,
+    )
+    modseq = tx.next_modseq()
+    tx.run(
+        _INSERT_HOT,
+        tx.account_id,
+        mailbox.id,
+        uid,
+        message_id,
+        int(flags),
+        " ".join(sorted(message.keywords)),
+        modseq,
+        modseq,
+        message.size,
+        message.received_ms,
+        message.save_ms,
+        training.NOTHING,
+        message.received_zone,
     )
     tx.run(
         "INSERT INTO blob VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET refs = refs + 1", tx.account_id, message.blob_id

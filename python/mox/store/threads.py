@@ -63,7 +63,7 @@ def _by_ref(tx: Tx, message_ref: str, subject_base: str | None) -> tuple[Any, ..
     """The oldest live message with the Message-ID, with this base subject unless None."""
     return tx.one(
         f"SELECT {_THREAD} FROM message_cold c WHERE c.account_id = ? AND c.message_ref = ? "
-        f"AND (?3 IS NULL OR c.subject_base = ?3) AND {_LIVE} ORDER BY c.message_id LIMIT 1",
+        f"AND (?3 IS NULL OR c.subject_base = ?3) AND c.thread_id <> 0 AND {_LIVE} ORDER BY c.message_id LIMIT 1",
         tx.account_id,
         message_ref,
         subject_base,
@@ -73,7 +73,8 @@ def _by_ref(tx: Tx, message_ref: str, subject_base: str | None) -> tuple[Any, ..
 def _by_subject(tx: Tx, new: Entry) -> tuple[Any, ...] | None:
     return tx.one(
         f"SELECT {_THREAD} FROM message_cold c WHERE c.account_id = ? AND c.subject_base = ? AND c.subject_base <> '' "
-        f"AND c.mailbox_orig_id = ? AND c.received_ms BETWEEN ? AND ? AND {_LIVE} ORDER BY c.received_ms DESC LIMIT 1",
+        "AND c.mailbox_orig_id = ? AND c.received_ms BETWEEN ? AND ? AND c.thread_id <> 0 "
+        f"AND {_LIVE} ORDER BY c.received_ms DESC LIMIT 1",
         tx.account_id,
         new.subject_base,
         new.mailbox_orig_id,

@@ -43,6 +43,12 @@ class ParsedMessage:
     def date(self) -> str:
         """Text of the Date header."""
     @property
+    def sent(self) -> tuple[int, int] | None:
+        """Its moment: (seconds since 1970 UTC, offset of its zone in minutes); None when it is no date."""
+    @property
+    def needs_smtputf8(self) -> bool:
+        """A header, also of a part, has 8-bit octets (RFC 6532)."""
+    @property
     def is_dsn(self) -> bool: ...
     @property
     def from_(self) -> list[_Address]:
@@ -96,6 +102,9 @@ def junk_words(
     """The different words of a message for the junk filter, sorted; `max_text` octets of raw text are looked at."""
 
 def parse_address_list(value: bytes) -> list[_Address]: ...
+def parse_date(value: bytes) -> tuple[int, int] | None:
+    """A date of RFC 5322, as found in the wild, as `ParsedMessage.sent`."""
+
 def base_subject(subject: str) -> tuple[str, bool]:
     """RFC 5256 §2.1: (base subject in lower case, is a reply or forward)."""
 

@@ -32,7 +32,12 @@ impl Address {
 #[must_use]
 pub fn parse_address_list(value: &[u8]) -> Vec<Address> {
     let text = unfold(value);
-    let mut scanner = Scanner { text: &text, at: 0 };
+    let mut scanner = Scanner {
+        text: &text,
+        at: 0,
+        no_quote_from: usize::MAX,
+        no_comment_from: usize::MAX,
+    };
     let mut list = Vec::new();
     while scanner.at < text.len() && list.len() < MAX_ADDRESSES {
         if let Some(address) = scanner.mailbox() {
@@ -45,6 +50,9 @@ pub fn parse_address_list(value: &[u8]) -> Vec<Address> {
 struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
+    /// From here on no quoted string ends, and no comment: looking again would take quadratic time.
+    no_quote_from: usize,
+    no_comment_from: usize,
 }
 
 impl Scanner<'_> {
@@ -65,15 +73,18 @@ impl Scanner<'_> {
                     self.at += 1;
                     return None;
                 }
-                b'"' => {
-                    let text = self.quoted();
-                    if self.text.get(self.at) == Some(&b'@') {
+                b'"' => match self.quoted() {
+                    Some(text) if self.text.get(self.at) == Some(&b'@') => {
                         quoted_local = Some(text);
-                    } else {
-                        append(&mut phrase, &text);
                     }
-                }
-                b'(' => comment = self.comment(),
+                    Some(text) => append(&mut phrase, &text),
+                    // Without its end it quotes nothing.
+                    None => self.at += 1,
+                },
+                b'(' => match self.comment() {
+                    Some(text) => comment = text,
+                    None => self.at += 1,
+                },
                 b'<' => angle = Some(self.angle()),
                 b' ' | b'\t' => {
                     self.at += 1;
@@ -107,57 +118,74 @@ impl Scanner<'_> {
         if phrase.is_empty() {
             return None;
         }
-        match phrase.rsplit_once('@') {
-            Some((localpart, domain)) if !phrase.contains(' ') => Some(Address {
+        match bare_address(&phrase) {
+            Some((localpart, domain)) => Some(Address {
                 name: comment,
-                localpart: localpart.to_owned(),
-                domain: domain.to_owned(),
+                localpart,
+                domain,
             }),
-            _ => Some(Address {
+            None => Some(Address {
                 name: phrase,
                 ..Address::default()
             }),
         }
     }
 
+    /// Up to what separates words or addresses; a domain literal is kept whole.
     fn word(&mut self) -> String {
         let start = self.at;
+        let mut in_literal = false;
         while let Some(byte) = self.text.get(self.at) {
-            if matches!(byte, b',' | b';' | b':' | b'"' | b'(' | b'<' | b' ' | b'\t')
-                && self.at > start
-            {
-                break;
+            match byte {
+                b'[' => in_literal = self.at > start && self.text[self.at - 1] == b'@',
+                b']' => in_literal = false,
+                b',' | b';' | b'"' | b'(' | b'<' | b' ' | b'\t' if self.at > start => break,
+                b':' if self.at > start && !in_literal => break,
+                _ => {}
             }
             self.at += 1;
         }
         String::from_utf8_lossy(&self.text[start..self.at]).into_owned()
     }
 
-    fn quoted(&mut self) -> String {
-        self.at += 1;
+    /// Content of the quoted string that begins here; None, and nothing taken, when it does not end.
+    fn quoted(&mut self) -> Option<String> {
+        if self.at >= self.no_quote_from {
+            return None;
+        }
         let mut out = Vec::new();
-        while let Some(&byte) = self.text.get(self.at) {
-            self.at += 1;
+        let mut at = self.at + 1;
+        while let Some(&byte) = self.text.get(at) {
+            at += 1;
             match byte {
-                b'"' => break,
+                b'"' => {
+                    self.at = at;
+                    return Some(String::from_utf8_lossy(&out).into_owned());
+                }
                 b'\\' => {
-                    out.extend(self.text.get(self.at));
-                    self.at += 1;
+                    out.extend(self.text.get(at));
+                    at += 1;
                 }
                 _ => out.push(byte),
             }
         }
-        String::from_utf8_lossy(&out).into_owned()
+        self.no_quote_from = self.at;
+        None
     }
 
-    fn comment(&mut self) -> String {
+    /// Content of the comment that begins here, likewise.
+    fn comment(&mut self) -> Option<String> {
+        if self.at >= self.no_comment_from {
+            return None;
+        }
         let (mut depth, mut out) = (0usize, Vec::new());
-        while let Some(&byte) = self.text.get(self.at) {
-            self.at += 1;
+        let mut at = self.at;
+        while let Some(&byte) = self.text.get(at) {
+            at += 1;
             match byte {
                 b'\\' => {
-                    out.extend(self.text.get(self.at));
-                    self.at += 1;
+                    out.extend(self.text.get(at));
+                    at += 1;
                     continue;
                 }
                 b'(' => depth += 1,
@@ -165,13 +193,15 @@ impl Scanner<'_> {
                 _ => {}
             }
             if depth == 0 {
-                break;
+                self.at = at;
+                return Some(String::from_utf8_lossy(&out).trim().to_owned());
             }
             if depth > 1 || byte != b'(' {
                 out.push(byte);
             }
         }
-        String::from_utf8_lossy(&out).trim().to_owned()
+        self.no_comment_from = self.at;
+        None
     }
 
     /// `<route:local@domain>`; a missing `>` ends at the next comma.
@@ -186,14 +216,12 @@ impl Scanner<'_> {
                 }
                 b',' if raw.first() != Some(&b'@') => break,
                 b'"' => {
-                    let text = self.quoted();
-                    local = Some(text);
-                    continue;
+                    if let Some(text) = self.quoted() {
+                        local = Some(text);
+                        continue;
+                    }
                 }
-                b'(' => {
-                    self.comment();
-                    continue;
-                }
+                b'(' if self.comment().is_some() => continue,
                 b' ' | b'\t' => {}
                 _ => raw.push(byte),
             }
@@ -219,6 +247,16 @@ impl Scanner<'_> {
             None => (text, String::new()),
         }
     }
+}
+
+/// `local@domain`, perhaps with blanks around `@` and dots (RFC 5322 §4.4).
+fn bare_address(phrase: &str) -> Option<(String, String)> {
+    let (localpart, domain) = phrase.rsplit_once('@')?;
+    let join = |text: &str| -> Option<String> {
+        let parts: Vec<&str> = text.trim().split('.').map(str::trim).collect();
+        (!parts.iter().any(|p| p.contains(' '))).then(|| parts.join("."))
+    };
+    Some((join(localpart)?, join(domain)?))
 }
 
 fn append(phrase: &mut String, text: &str) {
@@ -257,6 +295,18 @@ mod tests {
             ("<>", &[("", "", "")]),
             ("a@b <c@d", &[("a@b", "c", "d")]),
             (",,;", &[]),
+            ("a @ b . c", &[("", "a", "b.c")]),
+            ("a b@c", &[("a b@c", "", "")]),
+            (
+                "a@[IPv6:::1], b@[1.2.3.4]",
+                &[("", "a", "[IPv6:::1]"), ("", "b", "[1.2.3.4]")],
+            ),
+            ("\"open <a@b>, c@d", &[("open", "a", "b"), ("", "c", "d")]),
+            ("(open a@b, c@d", &[("open a@b", "", ""), ("", "c", "d")]),
+            ("(a (b) c) x@y (d\\) e)", &[("d) e", "x", "y")]),
+            ("a@b; c@d", &[("", "a", "b"), ("", "c", "d")]),
+            ("A: B: c@d;, e@f;", &[("", "c", "d"), ("", "e", "f")]),
+            ("x <a@b> junk, c@d", &[("x junk", "a", "b"), ("", "c", "d")]),
             ("=?utf-8?q?x?= <a@b>", &[("=?utf-8?q?x?=", "a", "b")]),
         ];
         for (input, wanted) in cases {

@@ -22,7 +22,16 @@ static VALUES: [u8; 256] = table();
 pub fn decode_base64(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len() / 4 * 3 + 3);
     let (mut bits, mut count) = (0u32, 0u32);
-    for &byte in data {
+    let mut rest = data;
+    while let Some((&byte, after)) = rest.split_first() {
+        if count == 0 {
+            let (decoded, left) = whole_groups(rest, &mut out);
+            if decoded {
+                rest = left;
+                continue;
+            }
+        }
+        rest = after;
         let value = VALUES[usize::from(byte)];
         if value == SKIP {
             if byte == b'=' {
@@ -38,6 +47,21 @@ pub fn decode_base64(data: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Decodes groups of four characters up to the first other one; whether there was one, and what is left.
+fn whole_groups<'a>(data: &'a [u8], out: &mut Vec<u8>) -> (bool, &'a [u8]) {
+    let mut taken = 0;
+    for group in data.chunks_exact(4) {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|i| VALUES[usize::from(group[i])]);
+        // Values are below 64: only SKIP has the high bits.
+        if (a | b | c | d) & 0xc0 != 0 {
+            break;
+        }
+        out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
+        taken += 4;
+    }
+    (taken > 0, &data[taken..])
 }
 
 fn hex(byte: u8) -> Option<u8> {
@@ -89,6 +113,28 @@ fn escapes(mut text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text);
 }
 
+/// uuencode, between its `begin` and `end` lines; lines with a wrong length give what they have.
+fn decode_uuencode(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let lines = data.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end);
+    let mut lines = lines.skip_while(|line| !line.starts_with(b"begin "));
+    lines.next();
+    for line in lines.take_while(|line| *line != b"end") {
+        let Some((&length, text)) = line.split_first() else {
+            continue;
+        };
+        let length = usize::from(length.wrapping_sub(b' ') & 0x3f);
+        let start = out.len();
+        for group in text.chunks(4) {
+            let digit = |i: usize| group.get(i).map_or(0, |b| b.wrapping_sub(b' ') & 0x3f);
+            let [a, b, c, d] = [0, 1, 2, 3].map(digit);
+            out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
+        }
+        out.truncate(start + length.min(out.len() - start));
+    }
+    out
+}
+
 /// A part's content without its transfer encoding (upper case name), None when the encoding is unknown.
 #[must_use]
 pub fn decode_part(data: &[u8], encoding: &str) -> Option<Vec<u8>> {
@@ -96,6 +142,7 @@ pub fn decode_part(data: &[u8], encoding: &str) -> Option<Vec<u8>> {
         "" | "7BIT" | "8BIT" | "BINARY" => Some(data.to_vec()),
         "BASE64" => Some(decode_base64(data)),
         "QUOTED-PRINTABLE" => Some(decode_quoted_printable(data)),
+        "X-UUENCODE" | "UUENCODE" | "X-UUE" | "UUE" => Some(decode_uuencode(data)),
         _ => None,
     }
 }
@@ -110,6 +157,27 @@ mod tests {
         assert_eq!(decode_base64(b"aGVsbG8"), b"hello");
         assert_eq!(decode_base64(b"aA==aA=="), b"hh");
         assert_eq!(decode_base64(b"a G V s b G 8 ="), b"hello");
+    }
+
+    #[test]
+    fn base64_in_lines_and_broken_groups() {
+        let encoded = b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v";
+        let plain: Vec<u8> = (0..48).collect();
+        for width in 1..=64 {
+            let lines: Vec<u8> = encoded
+                .chunks(width)
+                .flat_map(|line| [line, b"\r\n"].concat())
+                .collect();
+            assert_eq!(decode_base64(&lines), plain, "{width}");
+        }
+        assert_eq!(decode_base64(b"aG\xffVsbG8=!"), b"hello");
+    }
+
+    #[test]
+    fn uuencode() {
+        let text = b"begin 644 x\r\n#0V%T\r\n\"0V$\r\n`\r\nend\r\nrest";
+        assert_eq!(decode_part(text, "X-UUENCODE").unwrap(), b"CatCa");
+        assert_eq!(decode_part(b"nothing", "UUE").unwrap(), b"");
     }
 
     #[test]

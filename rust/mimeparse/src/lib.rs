@@ -6,6 +6,7 @@
 
 mod address;
 mod charset;
+mod date;
 mod decode;
 mod header;
 mod html;
@@ -15,11 +16,13 @@ mod preview;
 mod render;
 mod search;
 mod section;
+mod summary;
 mod thread;
 mod tokens;
 mod words;
 
 pub use address::{parse_address_list, Address};
+pub use date::{parse_date, Date};
 pub use decode::{decode_base64, decode_part, decode_quoted_printable};
 pub use header::{fields, filter_fields, header_end, unfold, Field};
 pub use part::{Kind, Limits, Part};
@@ -54,6 +57,8 @@ pub struct Parsed {
     pub references: Vec<String>,
     /// The Date header's text.
     pub date: String,
+    /// The moment it names.
+    pub sent: Option<Date>,
     /// From, To, Cc, Bcc with decoded names.
     pub from: Vec<Address>,
     /// See `from`.
@@ -66,6 +71,8 @@ pub struct Parsed {
     pub preview: String,
     /// The message is a delivery status notification (RFC 3464).
     pub is_dsn: bool,
+    /// A header, also of a part, has 8-bit octets (RFC 6532): it can only go where SMTPUTF8 is spoken.
+    pub needs_smtputf8: bool,
 }
 
 /// The part tree alone.
@@ -79,44 +86,38 @@ pub fn parse_structure(data: &[u8], limits: &Limits) -> Part {
 pub fn parse(data: &[u8], limits: &Limits) -> Parsed {
     let root = part::parse(data, limits);
     let header = &data[..root.body_start.min(data.len())];
-    let all: Vec<Field<'_>> = fields(header).collect();
-    let first = |name: &str| all.iter().find(|f| f.is(name)).map(|f| unfold(f.value));
-    let addresses = |name: &str| {
-        let mut list = Vec::new();
-        for field in all.iter().filter(|f| f.is(name)) {
-            list.extend(
-                parse_address_list(field.value)
-                    .into_iter()
-                    .map(Address::decoded),
-            );
-        }
-        list
-    };
-    let subject = first("subject")
-        .map(|v| decode_words(&v))
+    let found = summary::Summary::of(header);
+    let subject = found
+        .subject
+        .as_deref()
+        .map(decode_words)
         .unwrap_or_default();
     let (subject_base, is_response) = base_subject(&subject);
+    let decoded = |list: &[Address]| list.iter().cloned().map(Address::decoded).collect();
     Parsed {
-        envelope: render::envelope(header),
+        envelope: render::envelope(&found),
         body: render::body(data, &root, false),
         bodystructure: render::body(data, &root, true),
         header_size: header.len(),
-        message_id: first("message-id")
-            .and_then(|v| canonical_message_id(&v))
+        message_id: found
+            .message_id
+            .as_deref()
+            .and_then(canonical_message_id)
             .unwrap_or_default(),
-        references: references(
-            first("references").as_deref(),
-            first("in-reply-to").as_deref(),
-        ),
-        date: first("date")
-            .map(|v| String::from_utf8_lossy(&v).trim().to_owned())
+        references: references(found.references.as_deref(), found.in_reply_to.as_deref()),
+        sent: found.date.as_deref().and_then(parse_date),
+        date: found
+            .date
+            .as_deref()
+            .map(|v| String::from_utf8_lossy(v).into_owned())
             .unwrap_or_default(),
-        from: addresses("from"),
-        to: addresses("to"),
-        cc: addresses("cc"),
-        bcc: addresses("bcc"),
+        from: decoded(&found.from),
+        to: decoded(&found.to),
+        cc: decoded(&found.cc),
+        bcc: decoded(&found.bcc),
         preview: preview::preview(data, &root),
         is_dsn: part::is_dsn(&root),
+        needs_smtputf8: part::has_8bit_header(data, &root),
         subject,
         subject_base,
         is_response,

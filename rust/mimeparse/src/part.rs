@@ -5,10 +5,13 @@ use memchr::memchr;
 use crate::header::{fields, is_empty_line, line_len};
 use crate::params::{self, Parametrised};
 
+/// Deepest nesting that any limits allow: parsing and rendering call themselves for every level.
+pub(crate) const MAX_DEPTH: usize = 256;
+
 /// Bounds for hostile messages; beyond them a part is a leaf that holds the rest.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Nested multiparts and messages.
+    /// Nested multiparts and messages; more than 256 count as 256.
     pub max_depth: usize,
     /// Parts of the whole message.
     pub max_parts: usize,
@@ -98,11 +101,21 @@ pub(crate) fn is_dsn(root: &Part) -> bool {
         })
 }
 
+/// Whether the header of the message or of any part has octets that are not ASCII.
+pub(crate) fn has_8bit_header(data: &[u8], part: &Part) -> bool {
+    let header = data.get(part.header_start..part.body_start);
+    !header.unwrap_or_default().is_ascii() || part.children.iter().any(|c| has_8bit_header(data, c))
+}
+
 pub(crate) fn parse(data: &[u8], limits: &Limits) -> Part {
     let mut parser = Parser {
         data,
-        limits: *limits,
+        limits: Limits {
+            max_depth: limits.max_depth.min(MAX_DEPTH),
+            ..*limits
+        },
         boundaries: Vec::new(),
+        lines: LineCounter::new(data),
         parts: 0,
     };
     parser.part(0, 0, None).0
@@ -123,6 +136,7 @@ struct Parser<'a> {
     data: &'a [u8],
     limits: Limits,
     boundaries: Vec<Vec<u8>>,
+    lines: LineCounter<'a>,
     parts: usize,
 }
 
@@ -148,7 +162,7 @@ impl Parser<'_> {
         if early.is_some() {
             part.end = part.body_start;
         }
-        part.lines = count_lines(part.body(self.data));
+        part.lines = self.lines.count(part.body_start, part.end);
         (part, ended)
     }
 
@@ -170,7 +184,8 @@ impl Parser<'_> {
             }
         }
         if part.media_type == "MULTIPART"
-            || (part.media_type == "MESSAGE" && part.media_subtype == "RFC822")
+            || (part.media_type == "MESSAGE"
+                && matches!(part.media_subtype.as_str(), "RFC822" | "GLOBAL"))
         {
             // Nothing can be found inside: describe it as opaque, as BODYSTRUCTURE has no other form.
             (part.media_type, part.media_subtype) = ("APPLICATION".into(), "OCTET-STREAM".into());
@@ -184,6 +199,10 @@ impl Parser<'_> {
         self.boundaries.push(boundary);
         let mut found = self.delimiter(part.body_start);
         while let Some(delimiter) = found.filter(|d| d.level == level && !d.closing) {
+            if delimiter.next == self.data.len() && !part.children.is_empty() {
+                // The end of the message: a closing delimiter that was cut off.
+                break;
+            }
             if self.parts >= self.limits.max_parts {
                 found = None;
                 break;
@@ -270,9 +289,52 @@ fn before_line_end(data: &[u8], from: usize, at: usize) -> usize {
     at - cut
 }
 
-fn count_lines(body: &[u8]) -> usize {
-    let ends = memchr::memchr_iter(b'\n', body).count();
-    ends + usize::from(!body.is_empty() && !body.ends_with(b"\n"))
+/// Counts lines in ranges of a message. Nested messages hold each other, so counts are kept for blocks.
+struct LineCounter<'a> {
+    data: &'a [u8],
+    /// Line ends before each block; made when it is first of use.
+    before: Vec<usize>,
+}
+
+/// Octets of a block.
+const BLOCK: usize = 16 * 1024;
+
+impl<'a> LineCounter<'a> {
+    fn new(data: &'a [u8]) -> Self {
+        Self {
+            data,
+            before: Vec::new(),
+        }
+    }
+
+    /// Lines of a range; a last line without line end counts.
+    fn count(&mut self, start: usize, end: usize) -> usize {
+        let body = self.data.get(start..end).unwrap_or_default();
+        let ends = if body.len() < 2 * BLOCK {
+            line_ends(body)
+        } else {
+            self.ends_before(end) - self.ends_before(start)
+        };
+        ends + usize::from(!body.is_empty() && !body.ends_with(b"\n"))
+    }
+
+    fn ends_before(&mut self, at: usize) -> usize {
+        if self.before.is_empty() {
+            let mut sum = 0;
+            self.before.push(0);
+            for block in self.data.chunks(BLOCK) {
+                sum += line_ends(block);
+                self.before.push(sum);
+            }
+        }
+        let block = at / BLOCK;
+        let rest = self.data.get(block * BLOCK..at).unwrap_or_default();
+        self.before.get(block).copied().unwrap_or_default() + line_ends(rest)
+    }
+}
+
+fn line_ends(text: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', text).count()
 }
 
 fn is_token(text: &str) -> bool {
@@ -293,7 +355,13 @@ fn media_type(field: Option<&Parametrised>, parent: Option<&str>) -> (String, St
         };
     };
     let (main, sub) = field.value.split_once('/').unwrap_or((&field.value, ""));
-    let (main, sub) = (main.trim(), sub.trim());
+    // A forgotten semicolon: what follows a blank is no part of the type.
+    let sub = sub
+        .trim_start()
+        .split_ascii_whitespace()
+        .next()
+        .unwrap_or_default();
+    let main = main.trim();
     if field.value.eq_ignore_ascii_case("text") {
         return ("TEXT".into(), "PLAIN".into());
     }
@@ -301,6 +369,20 @@ fn media_type(field: Option<&Parametrised>, parent: Option<&str>) -> (String, St
         return ("APPLICATION".into(), "OCTET-STREAM".into());
     }
     (main.to_ascii_uppercase(), sub.to_ascii_uppercase())
+}
+
+/// Upper-case name; the known ones also when blanks or hyphens are wrong (`quoted printable`, `7-bit`).
+fn transfer_encoding(value: String) -> String {
+    let letters: String = value
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_uppercase();
+    match letters.as_str() {
+        "QUOTEDPRINTABLE" => "QUOTED-PRINTABLE".into(),
+        "BASE64" | "7BIT" | "8BIT" | "BINARY" => letters,
+        _ => value.to_ascii_uppercase(),
+    }
 }
 
 /// A part from its header alone.
@@ -343,7 +425,7 @@ fn describe(header: &[u8], parent: Option<&str>) -> Part {
         media_type,
         media_subtype,
         params: content_type.map(|c| c.params).unwrap_or_default(),
-        encoding: encoding.unwrap_or_default().to_ascii_uppercase(),
+        encoding: encoding.map(transfer_encoding).unwrap_or_default(),
         disposition: disposition
             .filter(|d| !d.value.is_empty())
             .map(|d| (d.value, d.params)),
@@ -401,6 +483,13 @@ mod tests {
             "MULTIPART/MIXED[APPLICATION/OCTET-STREAM[],/[],/[]]"
         );
         assert_eq!(root.children[2].body(&data), b"last\r\n");
+    }
+
+    #[test]
+    fn delimiter_at_the_very_end_closes() {
+        let (root, data) = parse_text("Content-Type: multipart/mixed; boundary=x\n\n--x\n\na\n--x");
+        assert_eq!(tree(&root), "MULTIPART/MIXED[/[]]");
+        assert_eq!(root.children[0].body(&data), b"a");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! IMAP ENVELOPE and BODYSTRUCTURE for the wire (RFC 9051 §7.5.2). 7-bit: other strings are literals.
 
-use crate::address::{parse_address_list, Address};
-use crate::header::{fields, unfold, Field};
+use crate::address::Address;
 use crate::part::{Kind, Part};
+use crate::summary::Summary;
 
 /// A string: quoted when it can be, else a literal.
 fn string(out: &mut Vec<u8>, value: &[u8]) {
@@ -30,44 +30,29 @@ fn nstring(out: &mut Vec<u8>, value: Option<&[u8]>) {
     }
 }
 
-/// The ENVELOPE of a header section. Encoded words stay as they are: clients decode them.
-pub(crate) fn envelope(header: &[u8]) -> Vec<u8> {
-    let all: Vec<Field<'_>> = fields(header).collect();
-    let text = |name: &str| all.iter().find(|f| f.is(name)).map(|f| unfold(f.value));
-    let list = |name: &str| -> Vec<Address> {
-        all.iter()
-            .filter(|f| f.is(name))
-            .flat_map(|f| parse_address_list(f.value))
-            .collect()
-    };
+/// The ENVELOPE of a message. Encoded words stay as they are: clients decode them.
+pub(crate) fn envelope(message: &Summary) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.push(b'(');
-    nstring(&mut out, text("date").as_deref());
+    nstring(&mut out, message.date.as_deref());
     out.push(b' ');
-    nstring(&mut out, text("subject").as_deref());
-    let from = list("from");
-    let or_from = |found: Vec<Address>| {
-        if found.is_empty() {
-            from.clone()
-        } else {
-            found
-        }
-    };
-    let (sender, reply_to) = (or_from(list("sender")), or_from(list("reply-to")));
+    nstring(&mut out, message.subject.as_deref());
+    // RFC 9051 §7.5.2: absent ones are the From's.
+
     for addresses in [
-        &from,
-        &sender,
-        &reply_to,
-        &list("to"),
-        &list("cc"),
-        &list("bcc"),
+        &message.from,
+        message.or_from(&message.sender),
+        message.or_from(&message.reply_to),
+        &message.to,
+        &message.cc,
+        &message.bcc,
     ] {
         out.push(b' ');
         address_list(&mut out, addresses);
     }
-    for name in ["in-reply-to", "message-id"] {
+    for id in [&message.in_reply_to, &message.message_id] {
         out.push(b' ');
-        nstring(&mut out, text(name).filter(|v| !v.is_empty()).as_deref());
+        nstring(&mut out, id.as_deref().filter(|v| !v.is_empty()));
     }
     out.push(b')');
     out
@@ -152,7 +137,8 @@ fn single(out: &mut Vec<u8>, data: &[u8], part: &Part, extended: bool) {
     out.extend_from_slice(format!(" {}", part.end - part.body_start).as_bytes());
     if let (Kind::Message, Some(message)) = (part.kind, part.children.first()) {
         out.push(b' ');
-        out.extend_from_slice(&envelope(&data[message.header_start..message.body_start]));
+        let header = &data[message.header_start..message.body_start];
+        out.extend_from_slice(&envelope(&Summary::of(header)));
         out.push(b' ');
         render_part(out, data, message, extended);
         out.extend_from_slice(format!(" {}", part.lines).as_bytes());

@@ -1,6 +1,6 @@
 //! The stored form of the part tree, and IMAP section numbers (RFC 9051 §6.4.5.1).
 
-use crate::part::{Kind, Part};
+use crate::part::{Kind, Part, MAX_DEPTH};
 
 const VERSION: u8 = 1;
 
@@ -90,9 +90,6 @@ pub fn read_structure(data: &[u8]) -> Option<PartInfo> {
     let root = reader.part(0)?;
     reader.data.is_empty().then_some(root)
 }
-
-/// Deeper than any tree that is written.
-const MAX_DEPTH: usize = 1000;
 
 struct Reader<'a> {
     data: &'a [u8],

@@ -3,22 +3,32 @@
 /// More ids than this are ignored, oldest first.
 const MAX_REFERENCES: usize = 100;
 
+/// Octets of a subject that count: RFC 5322 §2.1.1 allows 998 in a line.
+const MAX_SUBJECT: usize = 2000;
+
 /// The base subject in lower case, and whether a reply or forward marker was removed.
 #[must_use]
 pub fn base_subject(subject: &str) -> (String, bool) {
-    let mut text = subject
+    let mut end = subject.len().min(MAX_SUBJECT);
+    while !subject.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = subject[..end]
         .to_lowercase()
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
+    if text.contains('\0') {
+        return (String::new(), false);
+    }
     let mut response = false;
+    let mut rest = text.as_str();
     loop {
-        while let Some(rest) = text.trim_end().strip_suffix("(fwd)") {
-            text = rest.to_owned();
+        while let Some(before) = rest.trim_end().strip_suffix("(fwd)") {
+            rest = before;
             response = true;
         }
-        text.truncate(text.trim_end().len());
-        let mut rest = text.as_str();
+        rest = rest.trim_end();
         loop {
             if let Some(after) = strip_marker(rest) {
                 rest = after;
@@ -30,25 +40,15 @@ pub fn base_subject(subject: &str) -> (String, bool) {
                 _ => break,
             }
         }
-        let unwrapped = rest
-            .strip_prefix("[fwd:")
-            .and_then(|r| r.strip_suffix(']'))
-            .map(str::trim);
+        let unwrapped = rest.strip_prefix("[fwd:").and_then(|r| r.strip_suffix(']'));
         match unwrapped {
             Some(inner) => {
                 response = true;
-                text = inner.to_owned();
+                rest = inner.trim();
             }
-            None => {
-                text = rest.trim().to_owned();
-                break;
-            }
+            None => return (rest.trim().to_owned(), response),
         }
     }
-    if text.contains('\0') {
-        text.clear();
-    }
-    (text, response)
 }
 
 /// `[blob]` at the start, with blanks after it; not `[fwd: `.
@@ -75,19 +75,36 @@ fn strip_marker(text: &str) -> Option<&str> {
     after.strip_prefix(':').map(str::trim_start)
 }
 
-/// The id between `<` and `>` in lower case; None when there is none.
+/// The id between `<` and `>` in lower case, a local part that needs no quotes without them; None when there is none.
 #[must_use]
 pub fn canonical_message_id(value: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(value);
     let inner = text.trim().strip_prefix('<')?;
-    let id = inner[..inner.find('>')?].to_lowercase();
+    canonical(&inner[..inner.find('>')?])
+}
+
+fn canonical(id: &str) -> Option<String> {
+    let id = id.to_lowercase();
+    let unquoted = id.rsplit_once('@').and_then(|(local, domain)| {
+        let content = local.strip_prefix('"')?.strip_suffix('"')?;
+        let is_dot_atom = content
+            .split('.')
+            .all(|atom| !atom.is_empty() && atom.chars().all(|c| !c.is_ascii() || is_atext(c)));
+        is_dot_atom.then(|| format!("{content}@{domain}"))
+    });
+    let id = unquoted.unwrap_or(id);
     (!id.is_empty()).then_some(id)
+}
+
+/// `atext` (RFC 5322 §3.2.3).
+fn is_atext(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
 /// Ids of References, oldest first; without one, the id at the start of In-Reply-To.
 #[must_use]
 pub fn references(references: Option<&[u8]>, in_reply_to: Option<&[u8]>) -> Vec<String> {
-    let text = String::from_utf8_lossy(references.unwrap_or_default()).into_owned();
+    let text = String::from_utf8_lossy(references.unwrap_or_default());
     let mut ids: Vec<String> = Vec::new();
     for piece in text.split('<').skip(1) {
         // A `<` before the `>`: the entry was cut off.
@@ -95,11 +112,8 @@ pub fn references(references: Option<&[u8]>, in_reply_to: Option<&[u8]>) -> Vec<
         let id: String = piece[..end]
             .chars()
             .filter(|c| !matches!(c, ' ' | '\t'))
-            .collect::<String>()
-            .to_lowercase();
-        if !id.is_empty() {
-            ids.push(id);
-        }
+            .collect();
+        ids.extend(canonical(&id));
     }
     if ids.is_empty() {
         ids.extend(in_reply_to.and_then(canonical_message_id));
@@ -142,6 +156,15 @@ mod tests {
         assert_eq!(canonical_message_id(b" <A@B> x").as_deref(), Some("a@b"));
         assert_eq!(canonical_message_id(b"a@b"), None);
         assert_eq!(canonical_message_id(b"<>"), None);
+        assert_eq!(
+            canonical_message_id(b"<\"a.B\"@C>").as_deref(),
+            Some("a.b@c")
+        );
+        assert_eq!(
+            canonical_message_id(b"<\"a b\"@c>").as_deref(),
+            Some("\"a b\"@c")
+        );
+        assert_eq!(canonical_message_id(b"<raw>").as_deref(), Some("raw"));
         assert_eq!(
             references(Some(b"<a@b> junk <cut <c @d>"), None),
             ["a@b", "c@d"]

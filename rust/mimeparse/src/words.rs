@@ -69,8 +69,11 @@ pub fn decode_words(value: &[u8]) -> String {
             out.push_str(&to_text(between, ""));
         }
         match &mut pending {
-            Some((charset, data)) if charset.eq_ignore_ascii_case(word.charset) => {
-                data.extend_from_slice(&word.data)
+            // Each word of a stateful charset begins and ends in its initial state (RFC 2047 §3).
+            Some((charset, data))
+                if charset.eq_ignore_ascii_case(word.charset) && !is_stateful(charset) =>
+            {
+                data.extend_from_slice(&word.data);
             }
             _ => {
                 flush(&mut pending, &mut out);
@@ -83,6 +86,12 @@ pub fn decode_words(value: &[u8]) -> String {
     flush(&mut pending, &mut out);
     out.push_str(&to_text(&value[plain..], ""));
     out
+}
+
+fn is_stateful(charset: &str) -> bool {
+    charset
+        .get(..8)
+        .is_some_and(|start| start.eq_ignore_ascii_case("iso-2022"))
 }
 
 fn flush(pending: &mut Option<(String, Vec<u8>)>, out: &mut String) {
@@ -103,6 +112,10 @@ mod tests {
             (b"=?utf-8?b?w6k=?= =?UTF-8?B?w6k=?=", "éé"),
             (b"=?utf-8?b?ww==?= =?utf-8?b?qQ==?=", "é"),
             (b"=?iso-8859-2?q?Ond=F8ej?=", "Ondřej"),
+            (
+                b"=?iso-2022-jp?b?GyRCJUYbKEI=?= =?iso-2022-jp?b?GyRCJUYbKEI=?=",
+                "\u{30c6}\u{30c6}",
+            ),
             (b"=?broken", "=?broken"),
             (b"a =?x?z?y?= b", "a =?x?z?y?= b"),
             (b"=?utf-8?q?a_?= b", "a  b"),

@@ -99,6 +99,14 @@ impl ParsedMessage {
         &self.parsed.date
     }
     #[getter]
+    fn sent(&self) -> Option<(i64, i32)> {
+        self.parsed.sent.map(|d| (d.seconds, d.offset_minutes))
+    }
+    #[getter]
+    fn needs_smtputf8(&self) -> bool {
+        self.parsed.needs_smtputf8
+    }
+    #[getter]
     fn is_dsn(&self) -> bool {
         self.parsed.is_dsn
     }
@@ -252,6 +260,11 @@ fn parse_address_list(value: &[u8]) -> Vec<AddressTuple> {
 }
 
 #[pyfunction]
+fn parse_date(value: &[u8]) -> Option<(i64, i32)> {
+    mimeparse::parse_date(value).map(|d| (d.seconds, d.offset_minutes))
+}
+
+#[pyfunction]
 fn base_subject(subject: &str) -> (String, bool) {
     mimeparse::base_subject(subject)
 }
@@ -270,5 +283,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(search_message, m)?)?;
     m.add_function(wrap_pyfunction!(junk_words, m)?)?;
     m.add_function(wrap_pyfunction!(base_subject, m)?)?;
+    m.add_function(wrap_pyfunction!(parse_date, m)?)?;
     m.add_function(wrap_pyfunction!(parse_address_list, m)?)
 }

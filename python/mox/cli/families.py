@@ -17,6 +17,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "cid": ("about",),
     "version": ("about",),
     "helpall": ("about",),
+    "dns": ("dns_tools",),
+    "dkim": ("mailauth_tools",),
+    "dmarc": ("mailauth_tools",),
+    "dnsbl": ("dns_tools",),
+    "spf": ("mailauth_tools",),
 }
 
 

@@ -21,7 +21,7 @@ from mox.outbound.webhooks import incoming_call, outgoing_call
 from mox.smtp.address import Path as MailPath
 from mox.store import lookup
 from mox.store.engine import Tx
-from mox.store.lookup import Whole
+from mox.store.lookup import MessageRemoved, NoSuchMessage, Whole
 from mox.store.store import Store
 
 _EVENTS = {
@@ -44,6 +44,13 @@ class IncomingHooks:
 
     async def delivered(self, account_name: str, message_id: int) -> None:
         """To be called after the delivery of a message is on disk and before it is acknowledged."""
+        try:
+            await self._delivered(account_name, message_id)
+        except (NoSuchMessage, MessageRemoved, FileNotFoundError) as err:
+            # The user was faster, and nobody wants to know of it any more.
+            _logger.info("no webhook for a message that is gone", account=account_name, msgid=message_id, err=str(err))
+
+    async def _delivered(self, account_name: str, message_id: int) -> None:
         options = self._config.dynamic.Accounts.get(account_name)
         if options is None:
             return
@@ -80,7 +87,7 @@ class IncomingHooks:
     async def _about(self, sent: Retired, whole: Whole, data: bytes) -> None:
         """Record what the message tells of the one that was sent, and tell the webhook."""
         news = await asyncio.to_thread(understand, whole, data)
-        _logger.debug("message for a unique sender address", event=news.event.value, account=sent.account, id=sent.id)
+        _logger.debug("message for a unique sender address", news=news.event.value, account=sent.account, id=sent.id)
         await self._queue.write(lambda tx: self._record(tx, sent.id, news))
 
     def _record(self, tx: Tx, queue_id: int, news: "News") -> None:

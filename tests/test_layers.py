@@ -31,6 +31,8 @@ ALLOWED = {
 # An SMTP server hands over to inbound and outbound; neither of these imports smtp's session or server. The webapi
 # puts messages into the queue.
 ALLOWED |= {("web", "outbound"), ("inbound", "smtp"), ("outbound", "smtp"), ("inbound", "outbound")}
+# Reports go out through the queue.
+ALLOWED |= {("reports", "outbound")}
 PROTOCOLS = {"smtp", "imap", "web"}
 
 

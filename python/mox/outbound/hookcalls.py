@@ -42,7 +42,7 @@ class HookCaller:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._client = httpx.AsyncClient(
-            verify=_tls_context(config),
+            verify=tls_context(config),
             timeout=STEP_S,
             limits=httpx.Limits(max_keepalive_connections=20, keepalive_expiry=IDLE_S),
             headers={"User-Agent": f"mox/{__version__} (webhook)", "Accept-Encoding": "gzip"},
@@ -119,7 +119,7 @@ async def _start(response: httpx.Response) -> str:
     return found[:MAX_RESPONSE_BYTES].decode("utf-8", "replace")
 
 
-def _tls_context(config: Config) -> ssl.SSLContext:
+def tls_context(config: Config) -> ssl.SSLContext:
     """With the authorities of the configuration (TLS.CA)."""
     tls = config.static.TLS
     ca = tls.CA if tls is not None else None

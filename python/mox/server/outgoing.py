@@ -4,21 +4,38 @@ import asyncio
 import re
 from collections.abc import Sequence
 
+import apsw
+
+from mox import log
 from mox._rust import stage_bytes
 from mox.config.live import Config
+from mox.dns.resolver import Resolver
 from mox.inbound.deliver import Deliverer, ListenerRules
 from mox.inbound.incoming import Envelope
-from mox.message.addresses import ascii_domain
 from mox.message.dsn import Mta
 from mox.outbound.claims import Claim
+from mox.outbound.dial import DirectDialer, local_addresses
+from mox.outbound.direct import DirectDelivery, TlsResults
+from mox.outbound.hookcalls import tls_context
+from mox.outbound.host import Tools
+from mox.outbound.mtasts import HttpsFetcher
+from mox.outbound.mtastscache import PolicyCache
 from mox.outbound.notices import AccountNotices
 from mox.outbound.outcomes import Outcome
+from mox.outbound.pool import Pool
 from mox.outbound.queue import Queue
-from mox.outbound.records import Message
+from mox.outbound.records import Message, now_ms
+from mox.outbound.relay import RelayDelivery
+from mox.outbound.remote import RemoteDelivery
+from mox.outbound.roots import load_roots
 from mox.outbound.runner import Runner
 from mox.outbound.surroundings import ConfigSurroundings
-from mox.smtp.address import Path
+from mox.reports.tlsresults import TlsRecorder, open_results
+from mox.store.errors import StoreError
+from mox.store.settings import DomainTls, save_recipient_domain_tls
 from mox.store.store import Store
+
+_logger = log.get("queue")
 
 _REPLY = re.compile(
     r"(?P<code>[245][0-9]{2})(?: (?P<class>[245])\.(?P<secode>[0-9]{1,3}\.[0-9]{1,3}))?(?: .*)?", re.DOTALL
@@ -57,7 +74,7 @@ class LocalDelivery:
 
     async def _deliver_one(self, message: Message, content: bytes) -> Outcome:
         hostname = self._config.static.Hostname
-        sender, recipient = _ascii(message.sender), _ascii(message.recipient)
+        sender, recipient = message.sender, message.recipient
         envelope = Envelope(
             sender,
             (recipient,),
@@ -74,14 +91,71 @@ class LocalDelivery:
         return Outcome(True, code=250, is_local=True) if reply is None else reply_outcome(str(reply), hostname)
 
 
-def _ascii(path: Path) -> Path:
-    return Path(path.localpart, ascii_domain(path.domain)) if path.domain and not path.is_literal else path
+class Outgoing:
+    """Everything by which a worker's queue delivers. Use `run`, then `close`."""
 
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        queue: Queue,
+        surroundings: ConfigSurroundings,
+        deliverer: Deliverer,
+        resolver: Resolver,
+    ) -> None:
+        self._store, self._surroundings = store, surroundings
+        hostname = config.static.Hostname
+        self._local = LocalDelivery(config, queue, deliverer)
+        roots = load_roots(config.static, config.path.parent)
+        tagged = resolver.tagged("queue")
+        self._pool = Pool()
+        self._policies = PolicyCache(
+            config.data_dir, resolver.tagged("mtasts"), HttpsFetcher(tls_context(config)).fetch
+        )
+        self._results = open_results(config.data_dir)
+        self._record_tls = not config.static.NoOutgoingTLSReports
+        self._recorder = TlsRecorder(self._results)
+        tools = Tools(queue, tagged, roots, self._remember, self._pool)
+        direct = DirectDelivery(tools, self._policies, self._record)
+        dialer = DirectDialer(local_addresses(config.static))
+        self._relay = RelayDelivery(queue, tagged, roots, dialer, lambda: hostname)
+        self._remote = RemoteDelivery(config, direct, self._relay)
+        notices = AccountNotices(config, store)
+        self.runner = Runner(queue, self._deliver, notices.store, hostname, surroundings.is_local)
 
-def delivery(
-    config: Config, store: Store, queue: Queue, surroundings: ConfigSurroundings, deliverer: Deliverer
-) -> Runner:
-    """The runner of a worker."""
-    local = LocalDelivery(config, queue, deliverer)
-    notices = AccountNotices(config, store)
-    return Runner(queue, local.deliver, notices.store, config.static.Hostname, surroundings.is_local)
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Deliver until `stopping` is set and the running attempts have ended."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.runner.run(stopping))
+            refresher = group.create_task(self._policies.run_refresh(stopping))
+            await stopping.wait()
+            refresher.cancel()
+
+    async def _deliver(self, claim: Claim) -> Sequence[Outcome]:
+        if self._surroundings.is_local(claim.domain) and not claim.transport:
+            return await self._local.deliver(claim)
+        return await self._remote.deliver(claim)
+
+    async def _remember(self, account: str, domain: str, starttls: bool, require_tls: bool) -> None:
+        """Keep for the sender's mail programs what a domain offers; nothing depends on it."""
+        seen = DomainTls(starttls, require_tls, now_ms())
+        try:
+            opened = await self._store.open(account)
+            await opened.write(lambda tx: save_recipient_domain_tls(tx, domain, seen))
+        except (apsw.Error, OSError, StoreError) as err:
+            _logger.error("keeping what a domain offers", account=account, domain=domain, err=str(err))
+
+    async def _record(self, results: TlsResults) -> None:
+        if not self._record_tls:
+            return
+        try:
+            await self._recorder.record(results)
+        except (apsw.Error, OSError) as err:
+            _logger.error("recording tls results", domain=results.domain, err=str(err))
+
+    async def close(self) -> None:
+        """Close sessions and databases."""
+        await self._pool.close()
+        await self._relay.close()
+        await self._policies.close()
+        await self._results.close()

@@ -27,7 +27,7 @@ from mox.outbound.surroundings import ConfigSurroundings
 from mox.outbound.webhooks import outgoing_call
 from mox.server.handshakes import Handshakes
 from mox.server.listeners import Endpoint
-from mox.server.outgoing import delivery
+from mox.server.outgoing import Outgoing
 from mox.smtp.server import SmtpContext
 from mox.smtp.server import serve_connection as serve_smtp
 from mox.store.login import has_password, set_password
@@ -90,9 +90,10 @@ class Worker:
             handshakes = Handshakes(self._bus, store)
             stack.push_async_callback(handshakes.close)
             await handshakes.start()
+            outgoing = Outgoing(self._config, store, queue, surroundings, smtp.deliverer, smtp.resolver)
+            stack.push_async_callback(outgoing.close)
             async with asyncio.TaskGroup() as group:
-                runner = delivery(self._config, store, queue, surroundings, smtp.deliverer)
-                running = group.create_task(runner.run(self._stopping), name="queue")
+                running = group.create_task(outgoing.run(self._stopping), name="queue")
                 following = group.create_task(self._config.watch(), name="config")
                 calling = group.create_task(HookRunner(queue, caller.call).run(self._stopping), name="webhooks")
                 for endpoint, sock in self._sockets:

@@ -4,8 +4,8 @@ import msgspec
 
 from mox.admin.addresses import check_available
 from mox.admin.context import Admin, RequestError, logger, need_address
-from mox.admin.defaults import new_account
 from mox.admin.edits import edit_account
+from mox.config.defaults import new_account
 from mox.config.model import Dynamic
 from mox.config.tables import Subscription
 from mox.store import login, websessions

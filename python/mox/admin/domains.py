@@ -10,9 +10,9 @@ from mox.admin import dkimkeys
 from mox.admin.accounts import refuse_folder
 from mox.admin.addresses import domain_entry
 from mox.admin.context import Admin, RequestError, logger, need_address, need_domain
-from mox.admin.defaults import new_account, new_domain, selector_names
 from mox.admin.edits import edit_domain
 from mox.config.addresses import AddressError, parse_localpart, render_localpart
+from mox.config.defaults import new_account, new_domain, selector_names
 from mox.config.model import Destination, Domain, Dynamic, MTASTSSection, ReportAddress
 from mox.config.tables import DomainEntry
 from mox.dns import names

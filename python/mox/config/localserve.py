@@ -3,22 +3,27 @@
 import datetime
 import ipaddress
 import os
+import shutil
 from pathlib import Path
 
 import bcrypt
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
 from mox.config import sconf_write
-from mox.config.junkfilter import JunkFilterParams, JunkFilterSection, JunkFlagsSection
+from mox.config.addresses import parse_address
+from mox.config.defaults import SIGNATURE_LIFETIME, new_account
+from mox.config.files import create_file
 from mox.config.live import Config
 from mox.config.model import (
-    Account,
-    Destination,
+    CASection,
+    DKIMSection,
     Domain,
     Dynamic,
+    GlobalTLS,
     IMAPService,
     IMAPSService,
     KeyCert,
@@ -27,40 +32,52 @@ from mox.config.model import (
     ListenerTLS,
     PlainService,
     PostmasterTarget,
+    Selector,
     SMTPService,
     Static,
+    SubjectPassSection,
     SubmissionService,
     SubmissionsService,
     WebService,
 )
+from mox.config.sconf_write import Mode
 
+DKIM_FILE = "dkim.localserve.privatekey.pkcs8.pem"
 _NO_LIMIT = [1_000_000] * 3
 # So that webhooks and deliveries can be looked at afterwards.
 _KEEP = datetime.timedelta(hours=72)
 
 
 def ensure(directory: Path, ip: str | None = None) -> Config:
-    """Make `directory` with everything in it if it does not exist, and load it. Raises ConfigError, OSError."""
-    if not directory.exists():
-        directory.mkdir(parents=True, mode=0o770)
+    """Make `directory` with everything in it if it does not exist, and load it. Raises ConfigError, OSError; a
+    directory that could not be completed is removed again."""
+    if directory.exists():
+        return Config.load(directory / "mox.conf")
+    directory.mkdir(parents=True, mode=0o770)
+    try:
         _write(directory, ip)
-    return Config.load(directory / "mox.conf")
+        return Config.load(directory / "mox.conf")
+    except BaseException:
+        shutil.rmtree(directory)
+        raise
 
 
 def _write(directory: Path, ip: str | None) -> None:
     certificate, key = self_signed("localhost")
+    signing = ed25519.Ed25519PrivateKey.generate()
     files = {
         "localhost.crt": certificate,
         "localhost.key": key,
         "adminpasswd": bcrypt.hashpw(b"moxadmin", bcrypt.gensalt()),
         "receivedid.key": os.urandom(24),
-        "domains.conf": sconf_write.dump(example_dynamic()).encode(),
-        "mox.conf": sconf_write.dump(example_static([ip] if ip else ["127.0.0.1", "::1"])).encode(),
+        DKIM_FILE: signing.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+        "domains.conf": sconf_write.dump(example_dynamic(), Mode.DOCUMENTED).encode(),
+        "mox.conf": sconf_write.dump(example_static([ip] if ip else ["127.0.0.1", "::1"]), Mode.DOCUMENTED).encode(),
     }
     for name, data in files.items():
-        descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        create_file(directory / name, data)
 
 
 def example_static(ips: list[str]) -> Static:
@@ -96,6 +113,7 @@ def example_static(ips: list[str]) -> Static:
         Listeners={"local": listener},
         Postmaster=PostmasterTarget(Account="mox", Mailbox="Inbox"),
         User=str(os.getuid()),
+        TLS=GlobalTLS(CA=CASection(AdditionalToSystem=True, CertFiles=["localhost.crt"])),
         AdminPasswordFile="adminpasswd",
         Limits=limits,
     )
@@ -103,24 +121,18 @@ def example_static(ips: list[str]) -> Static:
 
 def example_dynamic() -> Dynamic:
     """domains.conf of localserve."""
-    account = Account(
-        Domain="localhost",
-        Destinations={"mox@localhost": Destination()},
+    account = msgspec.structs.replace(
+        new_account(parse_address("mox@localhost")),
         KeepRetiredMessagePeriod=_KEEP,
         KeepRetiredWebhookPeriod=_KEEP,
         NoFirstTimeSenderDelay=True,
-        RejectsMailbox="Rejects",
-        AutomaticJunkFlags=JunkFlagsSection(
-            Enabled=True,
-            JunkMailboxRegexp="^(junk|spam)",
-            NeutralMailboxRegexp="^(inbox|introbox|neutral|postmaster|dmarc|tlsrpt|rejects)",
-        ),
-        JunkFilter=JunkFilterSection(
-            Threshold=0.95,
-            Params=JunkFilterParams(Onegrams=True, MaxPower=0.01, TopWords=10, IgnoreWords=0.1, RareWords=2),
-        ),
+        SubjectPass=SubjectPassSection(Period=datetime.timedelta()),
+        NoCustomPassword=False,
     )
-    return Dynamic(Domains={"localhost": Domain(LocalpartCatchallSeparator="+")}, Accounts={"mox": account})
+    selector = Selector(Expiration=SIGNATURE_LIFETIME, PrivateKeyFile=DKIM_FILE)
+    dkim = DKIMSection(Selectors={"localserve": selector}, Sign=["localserve"])
+    domain = Domain(LocalpartCatchallSeparator="+", DKIM=dkim)
+    return Dynamic(Domains={"localhost": domain}, Accounts={"mox": account})
 
 
 def self_signed(name: str) -> tuple[bytes, bytes]:

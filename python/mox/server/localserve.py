@@ -15,6 +15,7 @@ from mox.net.bus import Bus, LocalBus
 from mox.server.bus import HubBus
 from mox.server.commands.table import control_server
 from mox.server.core import Core
+from mox.server.datadir import DataDirError, check_data_dir
 from mox.server.endpoints import endpoints
 from mox.server.listeners import BindError, Endpoint, bind_all
 from mox.server.loop import run_loop
@@ -72,8 +73,9 @@ def run(options: Options) -> int:
     level = options.log_level or config.static.LogLevel or "debug"
     log.setup(level)
     try:
+        check_data_dir(config.data_dir)
         sockets = bind_all(endpoints(config.static))
-    except BindError as err:
+    except (BindError, DataDirError) as err:
         print(f"mox: {err}", file=sys.stderr)
         return 1
     print(summary(config, options.directory, is_new), flush=True)

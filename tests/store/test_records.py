@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
+from mox._rust import read_ranges
 from mox.net.bus import LocalBus
 from mox.store import attempts, passwords, sending, settings, tlskeys, websessions
 from mox.store.attempts import Attempt
+from mox.store.engine import Tx
 from mox.store.errors import (
     AccountRemoved,
     BadCertificate,
@@ -300,3 +302,43 @@ async def blob_file(box: Box, message_id: int) -> Path:
     row = await box.cold(message_id, "blob_id")
     assert row is not None
     return Path(box.account.blob_path(row[0]))
+
+
+@pytest.mark.holds("store-ff2b13")
+async def test_an_account_is_open_until_the_last_call_ends(store: Store) -> None:
+    """Whatever works on an account in the background keeps it from going."""
+    account = await store.open("gone")
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(tx: Tx) -> bool:
+        loop.call_soon_threadsafe(begun.set)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
+        return bool(tx.one("SELECT 1 FROM mailbox"))
+
+    working = asyncio.create_task(account.read(slow))
+    await begun.wait()
+    await store.remove("gone")
+    removal = asyncio.create_task(store.removed("gone"))
+    await asyncio.sleep(0.05)
+    assert not removal.done()
+    go_on.set()
+    assert await working is True
+    await removal
+
+
+@pytest.mark.holds("store-10997f")
+async def test_reading_over_prefix_and_file(box: Box, tmp_path: Path) -> None:
+    prefix, content = b"X: y\r\n", letter(body="hello")
+    added = await box.add("Inbox", content, prefix=prefix)
+    path = str(await blob_file(box, added.message_ids[0]))
+    whole = prefix + content
+    octets = read_ranges([(prefix, path, at, at + 1) for at in range(len(whole))])
+    assert b"".join(octet or b"" for octet in octets) == whole
+    end = len(whole)
+    assert read_ranges([(prefix, path, end, end + 5), (prefix, path, 3, end), (prefix, path, 2, 9)]) == [
+        b"",
+        whole[3:],
+        whole[2:9],
+    ]
+    assert read_ranges([(prefix, str(tmp_path / "nope"), 0, 9)]) == [None]

@@ -7,6 +7,7 @@ import os
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from mox import metrics
 from mox.config.live import Config
@@ -17,7 +18,8 @@ from mox.sasl.crammd5 import CramSecrets
 from mox.sasl.errors import Failure, SaslError
 from mox.sasl.precis import opaque_string
 from mox.sasl.scram import ScramSecrets, fake_secrets
-from mox.store import passwords
+from mox.store import attempts, passwords
+from mox.store.attempts import Attempt
 from mox.store.store import Store
 
 CACHE_S = 900.0
@@ -45,6 +47,19 @@ class UnknownMechanismError(Exception):
     """The SASL mechanism is not supported here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What else is kept of an attempt; empty where it is not known. `tls` is of the form of `attempts.Attempt`."""
+
+    local_ip: str = ""
+    tls: str = ""
+    tls_public_key_fingerprint: str = ""
+    user_agent: str = ""
+
+
+NOTHING_KNOWN = Client()
+
+
 class Logins:
     """Checks credentials; one for all connections of a process."""
 
@@ -66,13 +81,30 @@ class Logins:
         """The address has not failed too often."""
         return all(limiter.is_open(ip) for limiter in self._limiters)
 
-    def _record(self, ip: str, protocol: str, mechanism: str, ok: bool) -> None:
-        metrics.authentications.labels(protocol, mechanism.lower(), "ok" if ok else "badcreds").inc()
-        for limiter in self._limiters:
-            if ok:
-                limiter.reset(ip)
-            else:
-                limiter.add(ip)
+    async def _record(
+        self, user: str, ip: str, protocol: str, mechanism: str, result: str, client: Client, counts: bool = True
+    ) -> None:
+        """Keep an attempt: in metrics, in auth.db, and, if it `counts`, in the limits of failures."""
+        metrics.authentications.labels(protocol, mechanism.lower(), result).inc()
+        if counts:
+            for limiter in self._limiters:
+                if result == "ok":
+                    limiter.reset(ip)
+                else:
+                    limiter.add(ip)
+        attempt = Attempt(
+            self._account_of(user) or attempts.UNKNOWN,
+            user,
+            ip,
+            client.local_ip,
+            client.tls,
+            client.tls_public_key_fingerprint,
+            protocol,
+            client.user_agent,
+            mechanism.lower(),
+            result,
+        )
+        await self._store.attempts.add(attempt)
 
     def _account_of(self, user: str) -> str | None:
         localpart, at, domain = unicodedata.normalize("NFC", user).rpartition("@")
@@ -84,14 +116,33 @@ class Logins:
         if disabled:
             raise LoginDisabled(f"login disabled for account: {disabled}")
 
-    async def password(self, user: str, password: str, ip: str, protocol: str, mechanism: str = "login") -> str:
+    async def password(
+        self,
+        user: str,
+        password: str,
+        ip: str,
+        protocol: str,
+        mechanism: str = "login",
+        *,
+        client: Client = NOTHING_KNOWN,
+    ) -> str:
         """The account's name. Raises LoginError."""
         account = self._account_of(user)
         ok = await self._password_matches(user, password)
-        self._record(ip, protocol, mechanism, ok)
         if account is None or not ok:
+            result = "baduser" if account is None else "badpassword"
+            await self._record(user, ip, protocol, mechanism, result, client)
             raise LoginError("login failed")
-        self._check_enabled(account)
+        return await self._admit(account, user, ip, protocol, mechanism, client)
+
+    async def _admit(self, account: str, user: str, ip: str, protocol: str, mechanism: str, client: Client) -> str:
+        """The credentials are good. Raises LoginDisabled."""
+        try:
+            self._check_enabled(account)
+        except LoginDisabled:
+            await self._record(user, ip, protocol, mechanism, "logindisabled", client, counts=False)
+            raise
+        await self._record(user, ip, protocol, mechanism, "ok", client)
         return account
 
     async def _matches(self, account: str, user: str, password: str) -> bool:
@@ -122,6 +173,7 @@ class Logins:
         *,
         has_tls: bool | None = None,
         certificate_user: str = "",
+        client: Client = NOTHING_KNOWN,
     ) -> tuple[str, str]:
         """Run an exchange; (account, user name). `has_tls` is needed where there is no channel binding. Raises
         SaslError for a bad exchange, LoginError for bad credentials, UnknownMechanismError."""
@@ -132,20 +184,19 @@ class Logins:
             exchange = mechanisms.start(mechanism, initial, facts)
         except KeyError as err:
             raise UnknownMechanismError("method not supported") from err
+        user = ""
         try:
             user = await self._run(exchange, ask)
             account = self._account_of(user)
             if account is None:
                 raise LoginError("login failed")
         except (SaslError, LoginError) as err:
-            if err.failure is not Failure.NO_SECRETS:
-                self._record(ip, protocol, mechanism, False)
+            counts = err.failure is not Failure.NO_SECRETS
+            await self._record(user, ip, protocol, mechanism, err.failure.result, client, counts)
             if isinstance(err, SaslError) and err.failure in _CREDENTIALS:
                 raise LoginError("login failed", err.failure) from err
             raise
-        self._record(ip, protocol, mechanism, True)
-        self._check_enabled(account)
-        return account, user
+        return await self._admit(account, user, ip, protocol, mechanism, client), user
 
     async def _run(self, exchange: mechanisms.Exchange, ask: Ask) -> str:
         """The address that logged in."""

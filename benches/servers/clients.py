@@ -44,7 +44,7 @@ class Imap:
             if not data:
                 raise RuntimeError("connection closed by the server")
             chunks.append(data)
-            tail = (tail + data)[-512:]
+            tail = (tail + data)[-4096:]
             at = ((b"\r\n" if len(chunks) == 1 else b"") + tail).rfind(mark)
             if at >= 0 and tail.endswith(b"\r\n"):
                 break

@@ -4,6 +4,7 @@ Whatever is wrong, a literal that was announced without waiting is read to its e
 ever taken for a command.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ from mox.store.engine import Tx
 from mox.store.types import parse_flags
 
 LITERAL_TIMEOUT_S = 30.0
+# Messages of a command whose files are written while the next one arrives.
+MAX_PREPARING = 16
 DISCARD_BYTES = 1_000_000
 # Of APPEND; what cannot be used is read only up to here.
 DISCARD_APPEND_BYTES = 100 << 20
@@ -30,7 +33,7 @@ class Incoming:
 
     name: str
     mailbox: str
-    prepared: list[tuple[Prepared, dict[str, Any]]] = field(default_factory=list)
+    preparing: list[tuple[asyncio.Task[Prepared], dict[str, Any]]] = field(default_factory=list)
     octets: int = 0
     error: NoError | None = None
     # The message that REPLACE removes.
@@ -53,7 +56,7 @@ async def take_message(session: Session, state: Incoming | None, literal: Messag
     if state.error is None and literal.size == 0:
         state.error = NoError("empty message, cancelling append")
     if state.error is not None and literal.sync and literal.size:
-        discard(session, state)
+        await discard(session, state)
         session.reader.abandon()
         raise state.error
     if literal.sync:
@@ -117,50 +120,83 @@ async def _receive(session: Session, state: Incoming, literal: MessageLiteral) -
     facts: dict[str, Any] = {"flags": flags, "keywords": keywords}
     if literal.date is not None:
         facts["received_ms"], facts["received_zone"] = literal.date
-    try:
-        prepared = await session.opened().prepare(receiver.finish())
-    except OSError:
-        state.error = NoError("cannot store the message now")
-        return
-    state.prepared.append((prepared, facts))
+    if len(state.preparing) >= MAX_PREPARING:
+        await asyncio.wait({state.preparing[-MAX_PREPARING][0]})
+    state.preparing.append((asyncio.ensure_future(session.opened().prepare(receiver.finish())), facts))
 
 
-def discard(session: Session, state: Incoming) -> None:
+async def discard(session: Session, state: Incoming) -> None:
     """Remove the files of a command that failed."""
-    for prepared, _ in state.prepared:
-        session.opened().discard(prepared)
-    state.prepared.clear()
+    account = session.opened() if state.preparing else None
+    for task, _ in state.preparing:
+        await asyncio.wait({task})
+        if account is not None and task.exception() is None:
+            account.discard(task.result())
+    state.preparing.clear()
 
 
-async def finish(session: Session, state: Incoming) -> str:
-    """All messages are here: put them into the mailbox, all or none. Raises NoError."""
+async def _new_messages(session: Session, state: Incoming) -> list[messages.NewMessage]:
+    """Records of messages whose files are durable. Raises NoError."""
+    account = session.opened()
+    try:
+        return [account.new_message(await task, **facts) for task, facts in state.preparing]
+    except OSError as err:
+        raise NoError("cannot store the message now") from err
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Messages of an APPEND that are in their mailbox."""
+
+    mailbox_id: int
+    added: messages.Added
+
+
+async def store(session: Session, state: Incoming, turn: asyncio.Event, done: asyncio.Event) -> Stored:
+    """All messages of an APPEND are here: put them into the mailbox, all or none, when it is this command's `turn`;
+    sets `done` as soon as the next command may have its own. Raises NoError."""
     try:
         if state.error is not None:
             raise state.error
-        if state.name == "APPEND":
-            return await _append(session, state)
-        return await _replace(session, state)
+        new = await _new_messages(session, state)
+        await turn.wait()
+        committing = asyncio.ensure_future(_commit(session, state, new))
+        await asyncio.sleep(0)
+        done.set()
+        return await committing
     except BaseException:
-        discard(session, state)
+        await discard(session, state)
         raise
+    finally:
+        done.set()
 
 
-def _new_messages(session: Session, state: Incoming) -> list[messages.NewMessage]:
-    account = session.opened()
-    return [account.new_message(prepared, **facts) for prepared, facts in state.prepared]
-
-
-async def _append(session: Session, state: Incoming) -> str:
-    new = _new_messages(session, state)
+async def _commit(session: Session, state: Incoming, new: list[messages.NewMessage]) -> Stored:
 
     def work(tx: Tx) -> tuple[int, messages.Added]:
         target = mailboxes.get_by_name(tx, state.mailbox)
         return target.id, messages.add(tx, target.id, new)
 
     with store_errors(missing="TRYCREATE"):
-        mailbox_id, added = await session.opened().write(work)
-    await _show(session, mailbox_id, added)
+        return Stored(*await session.opened().write(work))
+
+
+async def show(session: Session, stored: Stored) -> str:
+    """The text of the answer to an APPEND, after what is to be told of its mailbox."""
+    added = stored.added
+    await _show(session, stored.mailbox_id, added)
     return f"[APPENDUID {added.uidvalidity} {format_set(added.uids)}] appended"
+
+
+async def replace(session: Session, state: Incoming) -> str:
+    """The message of a REPLACE is here. Raises NoError."""
+    try:
+        if state.error is not None:
+            raise state.error
+        return await _replace(session, state)
+    except BaseException:
+        await discard(session, state)
+        raise
 
 
 async def _show(session: Session, mailbox_id: int, added: messages.Added) -> None:
@@ -178,7 +214,7 @@ async def _show(session: Session, mailbox_id: int, added: messages.Added) -> Non
 
 async def _replace(session: Session, state: Incoming) -> str:
     source, _ = session.selected()
-    new = _new_messages(session, state)
+    new = await _new_messages(session, state)
 
     def work(tx: Tx) -> tuple[int, messages.Added] | None:
         target = mailboxes.find(tx, state.mailbox)

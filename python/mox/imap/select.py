@@ -40,11 +40,12 @@ async def select(session: Session, command: Command) -> str:
 async def _open(session: Session, name: str, read_only: bool) -> Mailbox:
     """Changes are taken up to the moment that the view shows, so that none of them is applied to it again."""
     account = session.opened()
-    with store_errors(missing=""):
-        mailbox = await account.read(lambda tx: mailboxes.get_by_name(tx, name))
+    await account.sync()
+    mailbox = account.known_by_name(name)
+    if mailbox is None:
+        raise NoError("no such mailbox")
     index = await account.open_index(mailbox.id)
     try:
-        await account.sync()
         await apply_changes(session)
         current = account.known(mailbox.id)
         if current is None:

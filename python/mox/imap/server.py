@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -101,6 +102,8 @@ NUMBERED = frozenset({"FETCH", "STORE", "SEARCH", "SORT", "THREAD"})
 KEEP_CHANGES = NUMBERED | {"SELECT", "EXAMINE", "LOGOUT"}
 # With UIDONLY (RFC 9586 §3).
 NEED_UIDS = NUMBERED | {"COPY", "MOVE"}
+# APPENDs of a connection that are stored at once.
+MAX_STORING = 32
 # Response codes of the command parser that are said with NO.
 REFUSALS = ("BADCHARSET", "BADEVENT")
 
@@ -172,6 +175,10 @@ class Shell:
     def __init__(self, session: Session, ctx: ImapContext) -> None:
         self._session, self._ctx = session, ctx
         self._incoming: append.Incoming | None = None
+        # APPENDs that are being stored while the next one is read; they are answered in order.
+        self._storing: deque[tuple[Command, asyncio.Task[append.Stored]]] = deque()
+        self._turn = asyncio.Event()
+        self._turn.set()
         self._commands = 0
         self._log = _logger.bind(cid=session.conn.cid, remote=session.conn.remote[0])
 
@@ -183,6 +190,8 @@ class Shell:
             event = await self._next_event()
             if self._ctx.stopping.is_set():
                 raise CloseError("shutting down")
+            if event[0] != "append" and self._incoming is None:
+                await self._answer_appends()
             match event[0]:
                 case "continue":
                     session.write(b"+ \r\n")
@@ -201,6 +210,7 @@ class Shell:
             await asyncio.sleep(self._ctx.delays.bad_client_s)
         try:
             while (event := session.reader.next()) is None:
+                await self._answer_appends()
                 watch = session.notify is not None and self._incoming is None
                 if not await session.receive(timeout_s, watch):
                     await apply_changes(session, with_delayed=False)
@@ -214,15 +224,40 @@ class Shell:
             self._incoming = await append.take_message(self._session, self._incoming, literal)
         except NoError as err:
             self._incoming = None
+            await self._answer_appends()
             await self._result(literal.tag, literal.name, _failure(err, literal.name))
 
-    def _give_up(self) -> None:
+    def _store(self, command: Command, state: append.Incoming) -> None:
+        """Store the messages of an APPEND meanwhile; the order of commands is the order of UIDs."""
+        turn, self._turn = self._turn, asyncio.Event()
+        task = asyncio.ensure_future(append.store(self._session, state, turn, self._turn))
+        self._storing.append((command, task))
+
+    async def _answer_appends(self, leave: int = 0) -> None:
+        """Answer APPENDs until `leave` of them are unanswered."""
+        while len(self._storing) > leave:
+            command, task = self._storing.popleft()
+            await self._answer(command, self._stored(task))
+
+    async def _stored(self, task: asyncio.Task[append.Stored]) -> str:
+        return await append.show(self._session, await task)
+
+    async def end(self) -> None:
+        """The connection ends: let what is being stored come to its end."""
+        await self._give_up()
+        for _, task in self._storing:
+            await asyncio.wait({task})
+            # Nobody is left to be told.
+            task.exception()
+
+    async def _give_up(self) -> None:
         if self._incoming is not None:
-            append.discard(self._session, self._incoming)
+            await append.discard(self._session, self._incoming)
             self._incoming = None
 
     async def _bad(self, error: CommandError) -> None:
-        self._give_up()
+        await self._give_up()
+        await self._answer_appends()
         if self._commands == 0 and (error.unknown or not error.name):
             raise CloseError("please try again speaking imap")
         self._commands += not error.unknown
@@ -240,15 +275,24 @@ class Shell:
 
     async def _command(self, command: Command) -> None:
         self._commands += 1
+        state, self._incoming = self._incoming, None
+        if state is None:
+            await self._answer(command, self._run(command))
+        elif command.name == "APPEND":
+            self._store(command, state)
+            await self._answer_appends(MAX_STORING)
+        else:
+            await self._answer(command, append.replace(self._session, state))
+
+    async def _run(self, command: Command) -> str:
+        return await _handler(self._session, command.name)(self._session, command)
+
+    async def _answer(self, command: Command, work: Awaitable[str]) -> None:
         started = time.monotonic()
         result = "ok"
         name = command.name.lower()
         try:
-            if self._incoming is not None and command.name == self._incoming.name:
-                state, self._incoming = self._incoming, None
-                text = await append.finish(self._session, state)
-            else:
-                text = await _handler(self._session, command.name)(self._session, command)
+            text = await work
             answer = f"OK {text or f'{name} done'}" if text != "-" else ""
         except NoError as err:
             result = "badsyntax" if isinstance(err, BadError) else "usererror"
@@ -302,12 +346,14 @@ async def serve_connection(
     plain_allowed = bool(listener.IMAP and listener.IMAP.NoRequireSTARTTLS)
     session = Session(conn, ctx, tls, plain_allowed)
     ctx.add(session)
+    shell = Shell(session, ctx)
     try:
-        await Shell(session, ctx).run()
+        await shell.run()
     except CloseError as err:
         session.untagged(f"BYE {err}")
         await session.finish_output()
     finally:
+        await shell.end()
         ctx.sessions.discard(session)
         session.close()
         ctx.open.remove(ip)

@@ -38,6 +38,8 @@ IDLE_S = 300.0
 # A process that died keeps messages from being erased for this long.
 LEASE_MS = 600_000
 
+SPARE_INDEXES = 4
+
 _logger = log.get("store")
 _PROCESS = uuid.uuid4().hex
 
@@ -79,6 +81,8 @@ class Account:
         self._leaving: asyncio.Event | None = None
         self._sessions: set[Changes] = set()
         self._index_users: dict[int, int] = {}
+        # Indexes that nobody uses now, the latest last: SELECT of the same mailbox again is common.
+        self._spare_indexes: dict[int, None] = {}
         self._state = Reader()
         self._is_stale = False
         self._reading = asyncio.Lock()
@@ -186,6 +190,7 @@ class Account:
             if engine is None or self.is_used:
                 return
             self._engine = None
+            self._drop_spare_indexes()
             self._unsubscribe()
             await self._erase(engine, closing=True)
             await engine.close()
@@ -242,6 +247,10 @@ class Account:
         if self._state.position < self._wanted:
             await self.sync()
 
+    def known_by_name(self, name: str) -> Mailbox | None:
+        """A mailbox as of the last `sync`."""
+        return next((box for box in self._state.known.values() if box.name == name), None)
+
     def known(self, mailbox_id: int) -> Mailbox | None:
         """A mailbox as of the last `sync`."""
         return self._state.known.get(mailbox_id)
@@ -252,6 +261,7 @@ class Account:
             if self._is_stale:
                 last, boxes = await self.read(lambda tx: (last_modseq(tx), mailboxes.list_mailboxes(tx)))
                 self._is_stale = False
+                self._drop_spare_indexes()
                 self._state.restart(last, boxes)
                 for session in self._sessions:
                     session.put([], last)
@@ -283,6 +293,7 @@ class Account:
     async def open_index(self, mailbox_id: int) -> MailboxIndex:
         """The shared index of a mailbox, as of the last `sync`; give it back with `release_index`."""
         self._index_users[mailbox_id] = self._index_users.get(mailbox_id, 0) + 1
+        self._spare_indexes.pop(mailbox_id, None)
         try:
             await self._hold_messages()
             index = self._state.indexes.get(mailbox_id)
@@ -304,8 +315,19 @@ class Account:
         self._index_users[mailbox_id] -= 1
         if not self._index_users[mailbox_id]:
             del self._index_users[mailbox_id]
-            self._state.indexes.pop(mailbox_id, None)
+            if mailbox_id in self._state.indexes:
+                self._state.indexes[mailbox_id].purge()
+                self._spare_indexes[mailbox_id] = None
+            if len(self._spare_indexes) > SPARE_INDEXES:
+                oldest = next(iter(self._spare_indexes))
+                del self._spare_indexes[oldest], self._state.indexes[oldest]
             self._left()
+
+    def _drop_spare_indexes(self) -> None:
+        """They are not kept current while nobody is told of changes."""
+        for mailbox_id in self._spare_indexes:
+            del self._state.indexes[mailbox_id]
+        self._spare_indexes.clear()
 
     # Housekeeping
 

@@ -27,6 +27,7 @@ class BlobFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._folder_text = str(folder)
         self._shards: set[int] = set()
 
     def create(self) -> None:
@@ -38,7 +39,8 @@ class BlobFolder:
 
     def path(self, blob_id: int) -> str:
         """Where the content of a blob is."""
-        return str(self._folder / f"{blob_id >> SHARD_BITS:x}" / str(blob_id))
+        # Called for every row of a FETCH: no Path here.
+        return f"{self._folder_text}/{blob_id >> SHARD_BITS:x}/{blob_id}"
 
     def new(self) -> int:
         """An id for a new file, whose directory is there durably. Raises OSError."""

@@ -11,7 +11,8 @@ from mox.outbound.queue import HOOK_TOPIC, Queue
 from mox.outbound.records import Hook, now_ms
 from mox.outbound.runner import MAX_SLEEP_S, RENEW_INTERVAL_S, new_owner
 
-MAX_CALLS = 10
+# One at a time for a URL, so this many URLs may hang before others wait. mox has 10.
+MAX_CALLS = 100
 CALL_TIMEOUT_S = 60.0
 
 # Makes one call and says what it gave; errors of the network belong into the outcome.

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 
-from mox.dns.names import Domain, IPAddress
+from mox.dns.names import Domain, DomainError, IPAddress, parse_domain
 from mox.mailauth.arc import ArcResult, ArcStatus
 from mox.mailauth.authres import AuthMethod, AuthProperty
 from mox.mailauth.check import Authentication, MessageFacts
@@ -17,13 +17,23 @@ from mox.mailauth.spf import SpfIdentity, SpfResult
 _SIGNATURE_START = 12
 
 
-def all_methods(facts: MessageFacts, found: Authentication, overrides: Sequence[str] = ()) -> tuple[AuthMethod, ...]:
-    """Everything for the Authentication-Results field; `overrides` say why DMARC's policy was not followed."""
-    methods = [iprev_method(facts.remote_ip, found.iprev), *dkim_methods(found.dkim, found.dkim_problem)]
-    methods += [spf_method(found.spf), dmarc_method(found.dmarc, facts.from_domain, overrides)]
+def all_methods(
+    facts: MessageFacts, found: Authentication, overrides: Sequence[str] = (), utf8: bool = False
+) -> tuple[AuthMethod, ...]:
+    """Everything for the Authentication-Results field; `overrides` say why DMARC's policy was not followed.
+
+    With `utf8` (the message was sent with SMTPUTF8) domains are in Unicode, but for that of DMARC.
+    """
+    methods = [iprev_method(facts.remote_ip, found.iprev), *dkim_methods(found.dkim, found.dkim_problem, utf8)]
+    methods += [spf_method(found.spf, utf8), dmarc_method(found.dmarc, facts.from_domain, overrides)]
     if found.arc.status is not ArcStatus.NONE:
         methods.append(arc_method(found.arc))
     return tuple(methods)
+
+
+def _reason(problem: str, utf8: bool) -> str:
+    """Problems may quote what a stranger wrote."""
+    return problem if utf8 else problem.encode("ascii", "backslashreplace").decode()
 
 
 def _dnssec(authentic: bool) -> str:
@@ -37,14 +47,14 @@ def iprev_method(ip: IPAddress, result: IprevResult) -> AuthMethod:
     )
 
 
-def dkim_methods(results: Sequence[DkimResult], problem: str) -> list[AuthMethod]:
+def dkim_methods(results: Sequence[DkimResult], problem: str, utf8: bool = False) -> list[AuthMethod]:
     """One for each signature, or one that says that there is none. RFC 8601 §2.7.1."""
     if not results:
-        return [AuthMethod("dkim", "none", reason=problem or "no dkim signatures")]
-    return [_dkim_method(result) for result in results]
+        return [AuthMethod("dkim", "none", reason=_reason(problem, utf8) or "no dkim signatures")]
+    return [_dkim_method(result, utf8) for result in results]
 
 
-def _dkim_method(result: DkimResult) -> AuthMethod:
+def _dkim_method(result: DkimResult, utf8: bool) -> AuthMethod:
     comment = _dnssec(result.authentic)
     if result.record is not None and result.record.rsa_bits:
         comment = f"{result.record.rsa_bits} bit rsa, {comment}"
@@ -52,22 +62,29 @@ def _dkim_method(result: DkimResult) -> AuthMethod:
     if signature := result.signature:
         start = base64.b64encode(signature.signature).decode()[:_SIGNATURE_START]
         properties = [
-            AuthProperty("header", "d", signature.domain.ascii),
+            AuthProperty("header", "d", signature.domain.xname(utf8)),
             AuthProperty("header", "s", signature.selector),
             AuthProperty("header", "a", signature.algorithm),
             AuthProperty("header", "b", start),
         ]
         if signature.identity:
             properties.append(AuthProperty("header", "i", signature.identity, is_address=True))
-    return AuthMethod("dkim", result.status, comment, result.problem, tuple(properties))
+    return AuthMethod("dkim", result.status, comment, _reason(result.problem, utf8), tuple(properties))
 
 
-def spf_method(result: SpfResult) -> AuthMethod:
+def spf_method(result: SpfResult, utf8: bool = False) -> AuthMethod:
     """RFC 8601 §2.7.2."""
     if result.identity is SpfIdentity.UNKNOWN:
         return AuthMethod("spf", result.status)
-    properties = (AuthProperty("smtp", result.identity, result.domain),)
+    properties = (AuthProperty("smtp", result.identity, _shown(result.domain, utf8)),)
     return AuthMethod("spf", result.status, _dnssec(result.authentic), "", properties)
+
+
+def _shown(domain: str, utf8: bool) -> str:
+    try:
+        return parse_domain(domain, lax=True).xname(utf8)
+    except DomainError:
+        return domain
 
 
 def dmarc_method(result: DmarcResult, from_domain: str, overrides: Sequence[str] = ()) -> AuthMethod:
@@ -85,9 +102,8 @@ def arc_method(result: ArcResult) -> AuthMethod:
     properties: list[AuthProperty] = []
     if result.status is ArcStatus.PASS:
         properties.append(AuthProperty("header", "oldest-pass", str(result.oldest_pass)))
-    return AuthMethod(
-        "arc", result.status, f"{len(result.sets)} sets, {_dnssec(result.authentic)}", result.problem, tuple(properties)
-    )
+    comment = f"{len(result.sets)} sets, {_dnssec(result.authentic)}"
+    return AuthMethod("arc", result.status, comment, _reason(result.problem, False), tuple(properties))
 
 
 def submission_method(mail_from: str, domain: Domain | None) -> AuthMethod:

@@ -32,7 +32,7 @@ ALLOWED = {
 # puts messages into the queue.
 ALLOWED |= {("web", "outbound"), ("inbound", "smtp"), ("outbound", "smtp"), ("inbound", "outbound")}
 # Reports go out through the queue.
-ALLOWED |= {("reports", "outbound")}
+ALLOWED |= {("reports", "outbound"), ("reports", "inbound"), ("reports", "smtp")}
 PROTOCOLS = {"smtp", "imap", "web"}
 
 

@@ -76,6 +76,11 @@ queue_requiretls_unsupported = Counter(
     "mox_queue_requiretls_unsupported", "Messages with REQUIRETLS to hosts that do not do it.", ["reason"]
 )
 queue_plaintext_fallback = Counter("mox_queue_plaintext_fallback", "Deliveries in clear after TLS failed.")
+dmarc_evaluated = Counter(
+    "mox_dmarcdb_policy_evaluated",
+    "Messages that DMARC reports of others tell of.",
+    ["domain", "disposition", "dkim", "spf"],
+)
 queue_hold = Gauge("mox_queue_hold", "Messages in the queue that are on hold.", multiprocess_mode="mostrecent")
 queue_dmarc_report_failures = Counter("mox_queue_dmarcreport_failure", "DMARC reports that could not be delivered.")
 _HTTP_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 60, 120)

@@ -25,6 +25,7 @@ from mox.outbound.incoming import IncomingHooks
 from mox.outbound.queue import Queue
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.outbound.webhooks import outgoing_call
+from mox.reports.received import ReceivedReports
 from mox.server.handshakes import Handshakes
 from mox.server.listeners import Endpoint
 from mox.server.outgoing import Outgoing
@@ -76,7 +77,10 @@ class Worker:
             delivered = IncomingHooks(self._config, store, queue).delivered
             caller = HookCaller(self._config)
             stack.push_async_callback(caller.close)
-            smtp = SmtpContext(self._config, store, queue, self._stopping, neighbours=Neighbours(delivered=delivered))
+            reports = ReceivedReports(self._config, data_dir)
+            stack.push_async_callback(reports.close)
+            neighbours = Neighbours(reports=reports, delivered=delivered)
+            smtp = SmtpContext(self._config, store, queue, self._stopping, neighbours=neighbours)
             await smtp.start()
             imap = ImapContext(self._config, store, self._stopping)
             # One count of failed log-ins for all protocols.

@@ -85,6 +85,9 @@ def _offer(ctx: SmtpContext, service: str, listener: Listener, tls: ServerTls | 
         max_size=listener.max_message_size,
         max_recipients=ctx.config.static.Limits.MaxRecipients,
         can_start_tls=tls is not None and not (not is_submission and listener.SMTP and listener.SMTP.NoSTARTTLS),
+        require_tls=is_submission or not listener.SMTP.NoRequireTLS,
+        external=is_submission,
+        pedantic=ctx.config.static.Pedantic,
         needs_tls=is_submission and not (service == "submission" and plain_allowed),
     )
 
@@ -117,7 +120,12 @@ async def serve_connection(
     session_id = ctx.ids.encode(conn.cid)
     session = Session(_offer(ctx, service, listener, tls), ip, has_tls=bool(conn.tls), session_id=session_id)
     kind = SubmissionHandler if is_submission else DeliveryHandler
+    handler = kind(ctx.services, conn, listener, session_id)
     try:
-        await Shell(conn, session, kind(ctx.services, conn, listener, session_id), ctx.stopping, tls, ctx.times).run()
+        if conn.tls is not None:
+            account, user = await handler.tls_client(session)
+            if account:
+                session.known_by_certificate(account, user)
+        await Shell(conn, session, handler, ctx.stopping, tls, ctx.times).run()
     finally:
         ctx.open.remove(ip)

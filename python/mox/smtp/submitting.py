@@ -11,9 +11,9 @@ from mox.smtp.events import Receiver, RecipientGiven, Transaction
 from mox.smtp.handlers import CommonHandler
 from mox.smtp.reply import Reply
 from mox.smtp.session import Session
-from mox.smtp.shell import Ask, LoginFailed
+from mox.smtp.shell import Ask, LoginCancelled, LoginFailed
 from mox.smtp.trace import received
-from mox.store.login import LoginDisabled, LoginError, UnknownMechanismError
+from mox.store.login import Client, LoginDisabled, LoginError, UnknownMechanismError, describe_tls
 
 _SASL_CODES: dict[Failure, tuple[int, str]] = {
     Failure.SYNTAX: (501, "5.5.4"),
@@ -37,8 +37,17 @@ class SubmissionHandler(CommonHandler):
     """Mail from our users, for anybody."""
 
     async def tls_client(self, session: Session) -> tuple[str, str]:
-        """Whose the key of the client's certificate is."""
-        return "", ""
+        """Whose the key of the client's certificate is. A key that is nobody's any more ends the connection."""
+        if self.conn.tls is None or not self.conn.tls.peer_key_fingerprint:
+            return "", ""
+        found = await self.services.logins.by_certificate(self.conn.remote[0], "submission", self._client())
+        if found is None:
+            raise ConnectionError("tls client key cannot log in")
+        return found
+
+    def _client(self) -> Client:
+        tls = self.conn.tls
+        return Client(self.conn.local[0], describe_tls(tls), tls.peer_key_fingerprint if tls else "")
 
     async def mail(self, session: Session, transaction: Transaction) -> Reply | None:
         """Senders are the account's own addresses, or none."""
@@ -124,20 +133,17 @@ class SubmissionHandler(CommonHandler):
                 "submission",
                 has_tls=session.has_tls,
                 certificate_user=certificate_user,
+                client=self._client(),
             )
+        except LoginCancelled:
+            await logins.aborted(ip, "submission", mechanism, self._client())
+            raise
         except UnknownMechanismError as err:
             raise LoginFailed(Reply(504, "5.5.4", "mechanism is not supported")) from err
         except LoginDisabled as err:
-            self._log_failure(mechanism, "logindisabled")
             raise LoginFailed(Reply(525, "5.7.13", str(err))) from err
         except (SaslError, LoginError) as err:
-            self._log_failure(mechanism, err.failure.result)
             raise LoginFailed(sasl_reply(err.failure, str(err)), err.failure is not Failure.NO_SECRETS) from err
         if session.certificate_account and account != session.certificate_account:
-            self._log_failure(mechanism, "badcreds")
             raise LoginFailed(Reply(535, "5.7.8", "not the account of the tls certificate"))
         return account, user
-
-    def _log_failure(self, mechanism: str, result: str) -> None:
-        """One line of a form that does not change, for programs that block addresses."""
-        self.log.info("failed authentication attempt", remote=self.conn.remote[0], mechanism=mechanism, result=result)

@@ -1,6 +1,8 @@
-"""Trace header fields (RFC 5321 §4.4) and the writer they are folded with."""
+"""The Received header field (RFC 5321 §4.4), and the ids by which others may ask about a session."""
 
 import base64
+import contextlib
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -8,55 +10,11 @@ from pathlib import Path as FilePath
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from mox.mailauth.headerwriter import HeaderWriter
 from mox.smtp.address import literal, to_unicode
 
-WIDTH = 76
 KEY_BYTES = 16
 RANDOM_BYTES = 8
-
-
-class HeaderWriter:
-    """Builds a header field of tokens, folded before a token that would not fit."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = [""]
-
-    def add(self, separator: str, *tokens: str) -> "HeaderWriter":
-        """Append tokens, each after `separator` or on a new line."""
-        for token in tokens:
-            line = self._lines[-1]
-            if not line.strip("\t"):
-                self._lines[-1] += token
-            elif len(line) + len(separator) + len(token) > WIDTH:
-                self._lines.append("\t" + token)
-            else:
-                self._lines[-1] += separator + token
-        return self
-
-    def text(self, text: str) -> "HeaderWriter":
-        """Append free text, folded at its blanks."""
-        while len(self._lines[-1]) + len(text) > WIDTH:
-            room = max(WIDTH - len(self._lines[-1]), 1)
-            at = text.rfind(" ", 1, room)
-            if at <= 0:
-                at = text.find(" ", room)
-            if at <= 0:
-                at = min(len(text), max(room, WIDTH - 1))
-            self._lines[-1] += text[:at]
-            text = text[at:]
-            if not text:
-                return self
-            self.newline()
-        self._lines[-1] += text
-        return self
-
-    def newline(self) -> "HeaderWriter":
-        """Go on in a continuation line."""
-        self._lines.append("\t")
-        return self
-
-    def __str__(self) -> str:
-        return "\r\n".join(self._lines) + "\r\n"
 
 
 class ReceivedIds:
@@ -72,7 +30,11 @@ class ReceivedIds:
 
     @classmethod
     def load(cls, path: FilePath) -> "ReceivedIds":
-        """Raises OSError, ValueError."""
+        """With the key in a file, which is made when it is missing. Raises OSError, ValueError."""
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(os.urandom(KEY_BYTES + RANDOM_BYTES))
         return cls(path.read_bytes())
 
     def encode(self, cid: int) -> str:
@@ -123,7 +85,8 @@ class TraceFacts:
 
 def received(facts: TraceFacts, recipient: str = "") -> str:
     """The Received field (RFC 5321 §4.4); `for` is left out without a recipient."""
-    writer = HeaderWriter().add(" ", "Received:", "from", _shown(facts.client_name, facts.needs_utf8))
+    writer = HeaderWriter("Received:")
+    writer.add(" ", "from", _shown(facts.client_name, facts.needs_utf8))
     if facts.client_ip:
         name = facts.reverse_name if facts.reverse_name and facts.reverse_name != facts.client_name else ""
         writer.add(" ", f"({name} {literal(facts.client_ip)})" if name else f"({literal(facts.client_ip)})")
@@ -141,7 +104,8 @@ def received(facts: TraceFacts, recipient: str = "") -> str:
         writer.add(" ", "for", f"<{recipient}>;", date)
     else:
         # The semicolon is not optional (RFC 5321 §4.4).
-        writer.add("", ";").add(" ", date)
+        writer.add("", ";")
+        writer.add(" ", date)
     return str(writer)
 
 

@@ -9,16 +9,17 @@ import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mox import metrics
+from mox import log, metrics
 from mox.config.live import Config
 from mox.net.bus import Bus
 from mox.net.limits import RateLimiter
+from mox.net.tls import TlsInfo
 from mox.sasl import server as mechanisms
 from mox.sasl.crammd5 import CramSecrets
 from mox.sasl.errors import Failure, SaslError
 from mox.sasl.precis import opaque_string
 from mox.sasl.scram import ScramSecrets, fake_secrets
-from mox.store import attempts, passwords
+from mox.store import attempts, passwords, tlskeys
 from mox.store.attempts import Attempt
 from mox.store.store import Store
 
@@ -26,6 +27,8 @@ CACHE_S = 900.0
 MECHANISMS = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN")
 
 _CREDENTIALS = (Failure.CREDENTIALS, Failure.CHANNEL_BINDING, Failure.NO_SECRETS)
+
+_logger = log.get("login")
 
 # Sends a challenge and returns the client's response.
 Ask = Callable[[bytes], Awaitable[bytes]]
@@ -60,6 +63,15 @@ class Client:
 NOTHING_KNOWN = Client()
 
 
+def describe_tls(tls: TlsInfo | None) -> str:
+    """A connection's TLS as attempts keep it; empty without."""
+    if tls is None:
+        return ""
+    version, suite = tls.version.lower(), tls.cipher_suite.lower()
+    resumed = str(tls.resumed).lower()
+    return f"version={version} ciphersuite={suite} sni={tls.server_name} resumed={resumed} alpn={tls.alpn}"
+
+
 class Logins:
     """Checks credentials; one for all connections of a process."""
 
@@ -92,6 +104,16 @@ class Logins:
                     limiter.reset(ip)
                 else:
                     limiter.add(ip)
+        if result != "ok":
+            # One line of a form that does not change, for programs that block addresses.
+            _logger.info(
+                "failed authentication attempt",
+                username=user,
+                remote=ip,
+                protocol=protocol,
+                mechanism=mechanism.lower(),
+                result=result,
+            )
         attempt = Attempt(
             self._account_of(user) or attempts.UNKNOWN,
             user,
@@ -105,6 +127,25 @@ class Logins:
             result,
         )
         await self._store.attempts.add(attempt)
+
+    async def aborted(self, ip: str, protocol: str, mechanism: str, client: Client) -> None:
+        """The client ended an exchange."""
+        await self._record("", ip, protocol, mechanism, "aborted", client)
+
+    async def by_certificate(self, ip: str, protocol: str, client: Client) -> tuple[str, str] | None:
+        """(account, address) that the TLS client key logs in as; None when it cannot, which is recorded."""
+        key = await self._store.read_auth(lambda tx: tlskeys.find(tx, client.tls_public_key_fingerprint))
+        address = key.login_address if key is not None else ""
+        account = self._account_of(address)
+        if key is None or account != key.account_name:
+            result = "badcreds" if key is None else "error"
+        elif self._config.account(account).LoginDisabled and not key.no_imap_preauth:
+            result = "logindisabled"
+        else:
+            await self._record(address, ip, protocol, "tlsclientauth", "ok", client)
+            return account, address
+        await self._record(address, ip, protocol, "tlsclientauth", result, client)
+        return None
 
     def _account_of(self, user: str) -> str | None:
         localpart, at, domain = unicodedata.normalize("NFC", user).rpartition("@")
@@ -184,26 +225,29 @@ class Logins:
             exchange = mechanisms.start(mechanism, initial, facts)
         except KeyError as err:
             raise UnknownMechanismError("method not supported") from err
-        user = ""
+        who = [""]
         try:
-            user = await self._run(exchange, ask)
+            user = await self._run(exchange, ask, who)
             account = self._account_of(user)
             if account is None:
                 raise LoginError("login failed")
         except (SaslError, LoginError) as err:
             counts = err.failure is not Failure.NO_SECRETS
-            await self._record(user, ip, protocol, mechanism, err.failure.result, client, counts)
+            await self._record(who[-1], ip, protocol, mechanism, err.failure.result, client, counts)
             if isinstance(err, SaslError) and err.failure in _CREDENTIALS:
                 raise LoginError("login failed", err.failure) from err
             raise
         return await self._admit(account, user, ip, protocol, mechanism, client), user
 
-    async def _run(self, exchange: mechanisms.Exchange, ask: Ask) -> str:
-        """The address that logged in."""
+    async def _run(self, exchange: mechanisms.Exchange, ask: Ask, who: list[str]) -> str:
+        """The address that logged in. Who wants to is added to `who` as soon as it is known."""
         answer: object = None
         try:
             while True:
-                match exchange.send(answer):
+                request = exchange.send(answer)
+                if not isinstance(request, mechanisms.Challenge):
+                    who.append(request.user)
+                match request:
                     case mechanisms.Challenge(data):
                         answer = await ask(data)
                     case mechanisms.CheckPassword(user, password):

@@ -2,8 +2,10 @@
 
 import imaplib
 import io
+import smtplib
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,29 +13,8 @@ import pytest
 from mox.admin import dkimkeys
 from mox.cli.main import run
 from mox.server.control import ControlError
+from tests.cli.conftest import Mox
 from tests.server_process import MoxProcess
-
-Mox = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoxProcess]:
-    """A localserve of this module."""
-    process = MoxProcess(tmp_path_factory.mktemp("cli") / "mox").start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def mox(server: MoxProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Mox:
-    """Run a command against the server; its output. `input` is its standard input."""
-
-    def command(*words: str, input: str = "") -> str:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(input.encode())))
-        assert run(["-config", str(server.folder / "mox.conf"), *words]) == 0
-        return capsys.readouterr().out
-
-    return command
 
 
 def log_in(server: MoxProcess, user: str, password: str) -> str:
@@ -48,6 +29,21 @@ def log_in(server: MoxProcess, user: str, password: str) -> str:
     return "OK"
 
 
+def submit(server: MoxProcess, user: str, password: str, recipient: str) -> None:
+    """Queue a message."""
+    with smtplib.SMTP("127.0.0.1", server.ports["submission"]) as client:
+        client.login(user, password)
+        client.sendmail(user, [recipient], f"From: <{user}>\r\nTo: <{recipient}>\r\nSubject: x\r\n\r\nbody\r\n")
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+    """Until something is so."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_accounts(mox: Mox, server: MoxProcess) -> None:
     added = mox("config", "account", "add", "alice", "alice@localhost")
     assert added == 'account added, set a password with "mox setaccountpassword alice"\n'
@@ -59,8 +55,34 @@ def test_accounts(mox: Mox, server: MoxProcess) -> None:
     assert "call us" in log_in(server, "alice@localhost", "one good password")
     assert mox("config", "address", "account", "alice@localhost") == "alice\n"
     assert mox("config", "account", "enable", "alice") == "account enabled\n"
-    assert mox("config", "account", "list") == "alice\nmox\n"
     assert log_in(server, "alice@localhost", "one good password") == "OK"
+
+
+@pytest.mark.holds("config-e77b0b")
+def test_removing_an_account(mox: Mox, server: MoxProcess) -> None:
+    mox("config", "account", "add", "erin", "erin@localhost")
+    mox("setaccountpassword", "erin", input="one good password\n")
+    mox("queue", "suppress", "add", "erin", "x@example.org")
+    submit(server, "erin@localhost", "one good password", "queuetemperror@localhost")
+    assert "from:erin@localhost" in mox("queue", "list", "-account", "erin")
+    with pytest.raises(ControlError, match="erin@localhost is in the queue"):
+        mox("config", "address", "rm", "erin@localhost")
+    assert mox("config", "account", "rm", "erin") == "account removed\n"
+    assert mox("queue", "list", "-account", "erin") == "messages:\n(none)\n"
+    assert mox("queue", "suppress", "list", "-account", "erin").endswith("\n(none)\n")
+    assert "erin" not in mox("config", "account", "list")
+    wait_until(lambda: not (server.folder / "accounts" / "erin").exists())
+    mox("config", "account", "add", "erin", "erin@localhost")
+    assert log_in(server, "erin@localhost", "one good password") != "OK"
+
+
+def test_an_account_that_is_needed_keeps_its_queue(mox: Mox, server: MoxProcess) -> None:
+    """A refusal comes before messages fail."""
+    submit(server, "mox@localhost", "moxmoxmox", "queuetemperror@localhost")
+    with pytest.raises(ControlError, match="Postmaster"):
+        mox("config", "account", "rm", "mox")
+    assert "from:mox@localhost" in mox("queue", "list", "-account", "mox")
+    mox("queue", "drop", "-account", "mox")
 
 
 @pytest.mark.holds("cli-f13d66")

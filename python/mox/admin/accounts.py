@@ -1,5 +1,7 @@
 """Adding, removing, disabling accounts, and their passwords."""
 
+import asyncio
+
 import msgspec
 
 from mox.admin.addresses import check_available
@@ -8,7 +10,8 @@ from mox.admin.edits import edit_account
 from mox.config.defaults import new_account
 from mox.config.model import Dynamic
 from mox.config.tables import Subscription
-from mox.store import login, websessions
+from mox.outbound import operations
+from mox.store import login, tlskeys, websessions
 
 MIN_PASSWORD_BYTES = 8
 
@@ -60,6 +63,28 @@ def refuse_folder(admin: Admin, name: str) -> None:
     folder = admin.config.data_dir / "accounts" / name
     if folder.exists():
         raise RequestError(f"directory {folder} exists; a removed account may still be in the works, or move it away")
+
+
+async def remove_account(admin: Admin, name: str) -> None:
+    """Remove an account with all its mail. Its queued messages fail, with notifications to their senders.
+
+    Refused, with nothing lost, while other parts of the configuration need the account. Raises RequestError,
+    ConfigError, OSError.
+    """
+    need_account(admin, name)
+
+    def remove(dynamic: Dynamic) -> Dynamic:
+        accounts = {key: account for key, account in dynamic.Accounts.items() if key != name}
+        return msgspec.structs.replace(dynamic, Accounts=accounts)
+
+    # The notifications are stored in the account, so it must still be there; but a refusal must come before them.
+    await asyncio.to_thread(admin.config.check, remove)
+    await operations.remove_account(admin.queue, admin.notifier, name)
+    await end_sessions(admin, name)
+    await admin.change(remove)
+    await admin.store.write_auth(lambda tx: tlskeys.remove_account(tx, name))
+    await admin.store.remove(name)
+    logger.info("account removed", account=name)
 
 
 async def disable_login(admin: Admin, name: str, reason: str) -> None:

@@ -10,6 +10,7 @@ from mox.config.addresses import Address, AddressError, parse_address
 from mox.config.live import Config
 from mox.config.model import Account, Destination, Domain, Dynamic
 from mox.config.tables import DomainEntry, canonical_address
+from mox.outbound.listing import MESSAGES, Filter
 from mox.store import tlskeys
 
 
@@ -59,6 +60,7 @@ async def remove_address(admin: Admin, text: str) -> None:
     if owner is None:
         raise RequestError(f"address {key!r} is not an address of an account")
     await _refuse_keys(admin, owner, key)
+    await _refuse_queued(admin, owner, key)
     await admin.change(_removal(owner, key))
     logger.info("address removed", address=key, account=owner)
 
@@ -67,6 +69,20 @@ async def _refuse_keys(admin: Admin, owner: str, key: str) -> None:
     for found in await admin.store.read_auth(lambda tx: tlskeys.list_keys(tx, owner)):
         if found.login_address == key:
             raise RequestError(f"TLS public key {found.fingerprint} has this login address; remove it first")
+
+
+async def _refuse_queued(admin: Admin, owner: str, key: str) -> None:
+    """Refuse while a message waits in the queue whose sender would not be an address of the account any more."""
+    own = set(admin.config.account(owner).Destinations) - {key}
+    for message in await admin.queue.read(lambda tx: MESSAGES.select(tx, Filter(account=owner))):
+        sender = message.sender
+        entry = admin.config.domain(sender.domain)
+        if entry is None:
+            continue
+        canonical = canonical_address(entry, sender.localpart)
+        covering = {canonical, f"@{entry.name.name}"}
+        if key in covering and not covering & own:
+            raise RequestError(f"message {message.id} of {canonical} is in the queue; deliver, fail or drop it first")
 
 
 def _removal(owner: str, key: str) -> Callable[[Dynamic], Dynamic]:

@@ -10,6 +10,7 @@ from mox.config.live import Config
 from mox.config.model import Dynamic
 from mox.dns.names import Domain, DomainError, parse_domain
 from mox.outbound.queue import Queue
+from mox.outbound.runner import Runner
 from mox.store.store import Store
 
 logger = log.get("admin")
@@ -23,11 +24,15 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """`change` writes a new configuration and returns when it is in force everywhere. Raises ConfigError, OSError."""
+    """`change` writes a new configuration and returns when it is in force everywhere. Raises ConfigError, OSError.
+
+    `notifier` tells senders of messages that are made to fail.
+    """
 
     config: Config
     store: Store
     queue: Queue
+    notifier: Runner
     change: Callable[[Edit], Awaitable[Dynamic]]
 
 

@@ -12,6 +12,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "setaccountpassword": ("passwords",),
     "setadminpassword": ("passwords",),
     "loglevels": ("loglevels",),
+    "queue": ("queue",),
     "help": ("about",),
     "config": ("config_files", "config_accounts", "config_domains", "config_aliases", "config_tlspubkeys"),
     "cid": ("about",),

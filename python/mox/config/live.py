@@ -239,6 +239,10 @@ class Config:
             self._put_in_force(_State(text, _stamp(self.dynamic_path), dynamic, tables))
             return dynamic
 
+    def check(self, edit: Callable[[Dynamic], Dynamic]) -> None:
+        """Whether `change` would accept an edit. Raises ConfigError. Blocks."""
+        check_dynamic(self.static, edit(self.dynamic), self.path.parent)
+
     def _refuse_broken(self) -> None:
         self._broken = None
         try:

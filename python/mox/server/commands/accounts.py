@@ -12,6 +12,9 @@ def commands(admin: Admin) -> Commands:
     async def add(request: Request) -> None:
         await accounts.add_account(admin, *request.parameters)
 
+    async def remove(request: Request) -> None:
+        await accounts.remove_account(admin, request.parameters[0])
+
     async def list_all(request: Request) -> None:
         for name, is_disabled in accounts.list_accounts(admin):
             await request.print(name + ("\t(disabled)" if is_disabled else ""))
@@ -39,6 +42,7 @@ def commands(admin: Admin) -> Commands:
 
     return {
         "accountadd": Command(2, add),
+        "accountrm": Command(1, remove),
         "accountlist": Command(0, list_all),
         "accountaddresses": Command(1, list_addresses),
         "accountdisabled": Command(2, disable),

@@ -1,23 +1,32 @@
 """All commands of the control socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from mox.admin.context import Admin, RequestError
 from mox.config.live import Config, ConfigError
 from mox.net.bus import Bus
+from mox.outbound.claims import Claim
+from mox.outbound.holdrules import HoldRuleError
+from mox.outbound.listing import ListingError
+from mox.outbound.notices import AccountNotices
+from mox.outbound.outcomes import Outcome
 from mox.outbound.queue import Queue
+from mox.outbound.runner import NotifyError, Runner
+from mox.outbound.suppression import SuppressionError
 from mox.outbound.surroundings import ConfigSurroundings
+from mox.outbound.webhooks import outgoing_call
 from mox.server import loglevels
-from mox.server.commands import accounts, aliases, domains, logs, tlskeys
+from mox.server.commands import accounts, aliases, domains, logs, queue, tlskeys
 from mox.server.configsync import ConfigSync
 from mox.server.control import Command, Commands, ControlServer, Request
 from mox.store.errors import StoreError
 from mox.store.policy import Policies
 from mox.store.store import Store
 
-ERRORS = (RequestError, ConfigError, StoreError, OSError)
+ERRORS = (RequestError, ConfigError, StoreError, ListingError, HoldRuleError, SuppressionError, NotifyError, OSError)
 
 
 @asynccontextmanager
@@ -26,8 +35,12 @@ async def control_server(config: Config, bus: Bus, stop: asyncio.Event, workers:
     loglevels.follow(bus)
     sync = ConfigSync(config, bus, workers)
     store = Store(config.data_dir, bus, Policies(config))
-    queue = Queue(config.data_dir, bus, ConfigSurroundings(config))
-    control = ControlServer(config.data_dir, commands(Admin(config, store, queue, sync.change), bus, stop), ERRORS)
+    surroundings = ConfigSurroundings(config, partial(outgoing_call, config))
+    outgoing = Queue(config.data_dir, bus, surroundings)
+    notices = AccountNotices(config, store)
+    notifier = Runner(outgoing, _deliver_nothing, notices.store, config.static.Hostname, surroundings.is_local)
+    admin = Admin(config, store, outgoing, notifier, sync.change)
+    control = ControlServer(config.data_dir, commands(admin, bus, stop), ERRORS)
     # With worker processes nobody else in this process follows the file.
     watch = asyncio.create_task(config.watch(), name="config") if workers else None
     try:
@@ -36,9 +49,14 @@ async def control_server(config: Config, bus: Bus, stop: asyncio.Event, workers:
         if watch is not None:
             watch.cancel()
         await control.close()
-        await queue.close()
+        await outgoing.close()
         await store.close()
         sync.close()
+
+
+async def _deliver_nothing(_claim: Claim) -> Sequence[Outcome]:
+    """The runner of the control server only writes notifications; it is never started."""
+    raise RuntimeError("the control server does not deliver")
 
 
 def commands(admin: Admin, bus: Bus, stop: asyncio.Event) -> Commands:
@@ -54,5 +72,6 @@ def commands(admin: Admin, bus: Bus, stop: asyncio.Event) -> Commands:
         **domains.commands(admin),
         **aliases.commands(admin),
         **tlskeys.commands(admin),
+        **queue.commands(admin),
         **logs.commands(bus),
     }

@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.server_process import MoxProcess
+
+# A time limit for each example fails on a busy machine; tests of time measure it themselves.
+hypothesis.settings.register_profile("mox", deadline=None)
+hypothesis.settings.load_profile("mox")
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 

@@ -8,12 +8,14 @@ import ipaddress
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from mox.net.bus import PROCESS_ENDED, Bus
 
 _PREFIXES = {4: (32, 26, 21), 6: (64, 48, 32)}
 
 
+@lru_cache(8192)
 def networks(ip: str) -> tuple[str, str, str]:
     """The three classes of an address."""
     address = ipaddress.ip_address(ip)

@@ -1,6 +1,7 @@
 """DKIM signatures for mail of our own domains: keys of the configuration, applied by `mox.mailauth.dkim`."""
 
 import asyncio
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from mox.mailauth.canon import BytesBody, MalformedHeader
 from mox.mailauth.dkim import Selector, SignError, sign
 from mox.mailauth.dkimkey import PrivateKey
 
+# How old the knowledge of a key file may be.
+CHECK_INTERVAL_S = 5.0
+
 
 class SigningError(Exception):
     """The message cannot be signed; the text is for the administrator."""
@@ -27,6 +31,7 @@ class Signer:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._keys: dict[Path, tuple[int, PrivateKey]] = {}
+        self._checked: dict[Path, float] = {}
 
     def signing_domain(self, domain: str) -> DomainEntry | None:
         """The configured domain itself or the nearest above it; None for a disabled one and for strangers."""
@@ -61,7 +66,7 @@ class Signer:
         lifetime = durations.parse(options.Expiration) if options.Expiration else timedelta()
         return Selector(
             name,
-            await asyncio.to_thread(self._key, self._config.path.parent / options.PrivateKeyFile),
+            await self._current_key(self._config.path.parent / options.PrivateKeyFile),
             options.hash,
             "relaxed" if canon.HeaderRelaxed else "simple",
             "relaxed" if canon.BodyRelaxed else "simple",
@@ -69,6 +74,15 @@ class Signer:
             not options.DontSealHeaders,
             int(lifetime.total_seconds()) or None,
         )
+
+    async def _current_key(self, path: Path) -> PrivateKey:
+        """The key of a file that was looked at within the last seconds. Raises SigningError."""
+        known, now = self._keys.get(path), time.monotonic()
+        if known is not None and now - self._checked[path] < CHECK_INTERVAL_S:
+            return known[1]
+        key = await asyncio.to_thread(self._key, path)
+        self._checked[path] = now
+        return key
 
     def _key(self, path: Path) -> PrivateKey:
         """The key of a PEM file. Raises SigningError."""

@@ -244,7 +244,7 @@ def _json(value: Any) -> str:
 
 
 async def _sign(call: Call, addresses: Addresses, composed: Composed) -> bytes:
-    domain = call.context.config.domain(addresses.sender[1].domain.ascii)
+    domain = call.context.outbox.signer.signing_domain(addresses.sender[1].domain.ascii)
     if domain is None:
         return b""
     try:

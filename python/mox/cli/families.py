@@ -20,9 +20,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "helpall": ("about",),
     "dns": ("dns_tools",),
     "dkim": ("mailauth_tools",),
-    "dmarc": ("mailauth_tools",),
+    "dmarc": ("mailauth_tools", "report_tools"),
     "dnsbl": ("dns_tools",),
+    "mtasts": ("report_tools",),
     "spf": ("mailauth_tools",),
+    "tlsrpt": ("report_tools",),
 }
 
 

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 
+from mox import metrics
+from mox._rust import TlsKnownKeys
 from mox.config import localserve
 from mox.config.live import Config
 from mox.imap.client.client import Client
@@ -33,7 +35,7 @@ Accounts:
 \t\t\t\t\t-
 \t\t\t\t\t\tVerifiedDomain: list.example
 \t\t\t\t\t\tMailbox: lists/one
-\t\t\tm\u00f8x@localhost: nil
+\t\t\tm\u00f6x@localhost: nil
 \t\t\t""@localhost: nil
 \t\t\tother@localhost:
 \t\t\t\tMailbox: other
@@ -75,10 +77,19 @@ class Server:
     def __init__(self, config: Config, store: Store, ctx: ImapContext) -> None:
         self.config, self.store, self.ctx = config, store, ctx
         self.port = self.plain_port = self.tls_port = 0
+        self.known_keys = TlsKnownKeys([])
+        self.clients: list[Client] = []
+
+    @staticmethod
+    def panics() -> float:
+        """Unexpected exceptions so far."""
+        found = [s.value for m in metrics.panics.collect() for s in m.samples if s.name == "mox_panic_total"]
+        return sum(found)
 
     async def client(self, user: str | None = USER, password: str = PASSWORD) -> Client:
         """A client, logged in unless `user` is None."""
         client = await Client.connect("127.0.0.1", self.port)
+        self.clients.append(client)
         if user is not None:
             await client.login(user, password)
         return client
@@ -111,7 +122,7 @@ async def running(folder: Path, delays: Delays | None = None) -> AsyncIterator[S
         account = await store.open(name)
         await account.write(lambda tx: passwords.save(tx, secrets()))  # type: ignore[arg-type]
     name, listener = next(iter(config.static.Listeners.items()))
-    tls = config.server_tls(name)
+    tls = config.server_tls(name, client_keys=server.known_keys)
     strict = type(listener)(IPs=["127.0.0.1"])
     listeners = []
     for kind, facts in (("port", listener), ("plain_port", strict), ("tls_port", strict)):
@@ -128,6 +139,8 @@ async def running(folder: Path, delays: Delays | None = None) -> AsyncIterator[S
     try:
         yield server
     finally:
+        for client in server.clients:
+            await client.close()
         stopping.set()
         for one in listeners:
             one.close()

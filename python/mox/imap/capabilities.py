@@ -34,4 +34,6 @@ def capabilities(session: Session) -> str:
     if session.conn.tls is None and session.tls is not None:
         words.append("STARTTLS")
     words.append("AUTH=PLAIN" if passwords_allowed(session) else "LOGINDISABLED")
+    if session.certificate is not None:
+        words.append("AUTH=EXTERNAL")
     return " ".join(words)

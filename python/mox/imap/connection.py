@@ -3,6 +3,7 @@
 from mox import __version__
 from mox._rust import Command, quote_string
 from mox.imap.capabilities import ENABLEABLE, capabilities, is_disabled
+from mox.imap.certificate import identify as identify_client
 from mox.imap.errors import BadError, NoError
 from mox.imap.session import Session
 
@@ -58,6 +59,7 @@ async def starttls(session: Session, command: Command) -> str:
     session.write(f"{command.tag} OK ready for TLS, cid {session.conn.cid}\r\n".encode())
     await session.flush()
     await session.conn.start_tls(session.tls, unread=session.reader.drain())
+    session.certificate = await identify_client(session)
     return "-"
 
 

@@ -4,15 +4,18 @@ import asyncio
 import base64
 import binascii
 
+from mox import log
 from mox._rust import Command
 from mox.imap.capabilities import capabilities, passwords_allowed
 from mox.imap.errors import BadError, CloseError, NoError
 from mox.imap.session import Session
-from mox.sasl.errors import SaslError
-from mox.store.login import LoginError, UnknownMechanismError
+from mox.sasl.errors import Failure, SaslError
+from mox.store.login import Client, LoginDisabled, LoginError, UnknownMechanismError
 
 SASL_TIMEOUT_S = 30.0
 SLOW_AFTER = 3
+
+_logger = log.get("imapserver")
 
 
 async def login(session: Session, command: Command) -> str:
@@ -21,10 +24,12 @@ async def login(session: Session, command: Command) -> str:
         raise NoError("tls required for login", "PRIVACYREQUIRED")
     user, password = command.args
     await _check_rate(session)
+    logins, ip = session.ctx.logins, session.conn.remote[0]
     try:
-        name = await session.ctx.logins.password(user, password, session.conn.remote[0], "imap")
+        name = await logins.password(user, password, ip, "imap", client=_client(session))
     except LoginError as err:
-        raise await _failed(session, err) from err
+        raise await _failed(session, err, "login") from err
+    await _check_certificate(session, name, "login")
     return await _done(session, name, user, "login")
 
 
@@ -34,30 +39,56 @@ async def authenticate(session: Session, command: Command) -> str:
     if mechanism == "PLAIN" and not passwords_allowed(session):
         raise NoError("tls required for login", "PRIVACYREQUIRED")
     await _check_rate(session)
+    logins, conn, certificate = session.ctx.logins, session.conn, session.certificate
 
     async def ask(challenge: bytes) -> bytes:
         session.write(b"+ " + base64.b64encode(challenge) + b"\r\n")
         line = await session.line(SASL_TIMEOUT_S)
+        if line == b"*" and challenge.startswith(b"e="):
+            # The mechanism failed already, and says how.
+            return b""
         if line == b"*":
             raise SaslError("authenticate aborted by client")
         return _base64(line)
 
     try:
         first = None if initial is None else b"" if initial == "=" else _base64(initial.encode())
-        name, user = await session.ctx.logins.sasl(
-            mechanism, first, ask, session.conn.channel_binding(), session.conn.remote[0], "imap"
+        name, user = await logins.sasl(
+            mechanism,
+            first,
+            ask,
+            conn.channel_binding(),
+            conn.remote[0],
+            "imap",
+            has_tls=conn.tls is not None,
+            certificate_user=certificate.address if certificate is not None else "",
+            client=_client(session),
         )
     except UnknownMechanismError as err:
-        await _failed(session, err)
+        await _failed(session, err, mechanism)
         raise NoError(str(err)) from err
-    except SaslError as err:
-        await _failed(session, err)
-        if "another user" in str(err):
-            raise NoError(str(err), "AUTHORIZATIONFAILED") from err
-        raise BadError(str(err)) from err
-    except LoginError as err:
-        raise await _failed(session, err) from err
+    except (SaslError, LoginError) as err:
+        raise await _failed(session, err, mechanism) from err
+    await _check_certificate(session, name, mechanism)
     return await _done(session, name, user, "authenticate")
+
+
+async def _check_certificate(session: Session, account: str, mechanism: str) -> None:
+    """Another address of the certificate's account is fine. Raises NoError for another account."""
+    if session.certificate is not None and session.certificate.account != account:
+        wrong = LoginError("tls client certificate public key belongs to another account")
+        raise await _failed(session, wrong, mechanism)
+
+
+def _client(session: Session) -> Client:
+    """What is kept of an attempt."""
+    tls = session.conn.tls
+    return Client(
+        session.conn.local[0],
+        f"{tls.version} {tls.cipher_suite}" if tls is not None else "",
+        tls.peer_key_fingerprint if tls is not None else "",
+        session.user_agent,
+    )
 
 
 def _base64(data: bytes) -> bytes:
@@ -74,12 +105,36 @@ async def _check_rate(session: Session) -> None:
         await asyncio.sleep((session.failed_logins - SLOW_AFTER) * session.ctx.delays.auth_fail_s)
 
 
-async def _failed(session: Session, err: Exception) -> NoError:
+async def _failed(session: Session, err: Exception, mechanism: str) -> NoError:
+    """Count and log a failure, in one line of a form that does not change, for programs that block addresses; what to
+    answer."""
+    failure = err.failure if isinstance(err, (SaslError, LoginError)) else Failure.SYNTAX
+    result = "logindisabled" if isinstance(err, LoginDisabled) else failure.result
+    _logger.info(
+        "failed authentication attempt",
+        cid=session.conn.cid,
+        remote=session.conn.remote[0],
+        mechanism=mechanism.lower(),
+        result=result,
+    )
+    if failure is Failure.NO_SECRETS:
+        return NoError(str(err))
     session.failed_logins += 1
     if session.failed_logins >= SLOW_AFTER and session.ctx.delays.bad_client_s:
         session.is_slow = True
     await asyncio.sleep(session.ctx.delays.auth_fail_s)
-    return NoError(str(err), "" if "disabled" in str(err) else "AUTHENTICATIONFAILED")
+    if isinstance(err, LoginDisabled):
+        return NoError(str(err))
+    match failure:
+        case Failure.CREDENTIALS | Failure.CHANNEL_BINDING:
+            return NoError(str(err), "AUTHENTICATIONFAILED")
+        case Failure.OTHER_IDENTITY:
+            return NoError(str(err), "AUTHORIZATIONFAILED")
+        case Failure.NEEDS_TLS:
+            return NoError(str(err), "PRIVACYREQUIRED")
+        case Failure.FIRST_MESSAGE:
+            return NoError(str(err))
+    return BadError(str(err))
 
 
 async def _done(session: Session, name: str, user: str, what: str) -> str:

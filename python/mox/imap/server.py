@@ -26,6 +26,7 @@ from mox.imap import (
     sorting,
 )
 from mox.imap.capabilities import capabilities
+from mox.imap.certificate import preauthenticate
 from mox.imap.errors import BadError, CloseError, NoError, uid_required
 from mox.imap.session import Session
 from mox.imap.updates import apply_changes
@@ -185,7 +186,10 @@ class Shell:
     async def run(self) -> None:
         """Until the client goes, or the server stops."""
         session = self._session
-        session.untagged(f"OK [CAPABILITY {capabilities(session)}] mox imap")
+        if await preauthenticate(session):
+            session.untagged(f"PREAUTH [CAPABILITY {capabilities(session)}] mox imap welcomes {session.user}")
+        else:
+            session.untagged(f"OK [CAPABILITY {capabilities(session)}] mox imap")
         while not session.logged_out:
             event = await self._next_event()
             if self._ctx.stopping.is_set():

@@ -49,6 +49,8 @@ class Session:
         self.enabled: set[str] = set()
         self.user = ""
         self.user_agent = ""
+        # Who the client is by its TLS certificate, a `certificate.Identity`.
+        self.certificate: Any = None
         self.failed_logins = 0
         self.is_slow = False
         self.account: Account | None = None

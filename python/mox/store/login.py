@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import os
+import re
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ from mox.store.store import Store
 CACHE_S = 900.0
 MECHANISMS = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN")
 
+_ESCAPE = re.compile(r"\\(.)")
 _CREDENTIALS = (Failure.CREDENTIALS, Failure.CHANNEL_BINDING, Failure.NO_SECRETS)
 
 _logger = log.get("login")
@@ -149,6 +151,8 @@ class Logins:
 
     def _account_of(self, user: str) -> str | None:
         localpart, at, domain = unicodedata.normalize("NFC", user).rpartition("@")
+        if len(localpart) > 1 and localpart.startswith('"') and localpart.endswith('"'):
+            localpart = _ESCAPE.sub(r"\1", localpart[1:-1])
         found = self._config.lookup_address(localpart, domain) if at else None
         return found.account if found is not None else None
 

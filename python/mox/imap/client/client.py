@@ -25,6 +25,7 @@ from mox.imap.client.types import (
     Status,
     Untagged,
 )
+from mox.sasl.client import ClientMechanism, SaslClientError
 
 T = TypeVar("T")
 
@@ -192,16 +193,19 @@ class Client:
         arguments = [quote_string(word, utf8=True).decode() for word in (user, password)]
         return await self.command(f"LOGIN {' '.join(arguments)}")
 
-    async def authenticate(
-        self, mechanism: str, respond: Callable[[bytes], bytes], initial: bytes | None = None
-    ) -> Answer:
-        """AUTHENTICATE; `respond` gives the response to a challenge, both decoded."""
+    async def authenticate(self, mechanism: ClientMechanism) -> Answer:
+        """AUTHENTICATE; where the server breaks the mechanism's rules the client gives up with `*`."""
 
         async def proceed(challenge: bytes) -> None:
-            await self.write(base64.b64encode(respond(base64.b64decode(challenge))) + b"\r\n")
+            try:
+                response = base64.b64encode(mechanism.step(base64.b64decode(challenge)))
+            except SaslClientError:
+                response = b"*"
+            await self.write(response + b"\r\n")
 
+        initial = mechanism.initial()
         first = "" if initial is None else f" {base64.b64encode(initial).decode() or '='}"
-        return await self.finish(await self.start(f"AUTHENTICATE {mechanism}{first}"), proceed)
+        return await self.finish(await self.start(f"AUTHENTICATE {mechanism.name}{first}"), proceed)
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str = "localhost") -> None:
         """STARTTLS and the handshake."""

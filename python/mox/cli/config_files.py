@@ -1,9 +1,10 @@
-"""config test, describe-static, describe-domains, example, printservice, dnsrecords, ensureacmehostprivatekeys."""
+"""config test, describe-static, describe-domains, example, dnsrecords; clientconfig."""
 
+import asyncio
 import sys
-from pathlib import Path
 
 from mox.cli.command import Command, CommandError, Invocation
+from mox.cli.config_domains import domain_argument
 
 
 def _test(invocation: Invocation) -> int:
@@ -50,10 +51,46 @@ def _example(invocation: Invocation) -> None:
         print(example(name), end="")
 
 
-def _print_service(_invocation: Invocation) -> None:
-    from mox.admin.service import unit
+def _dns_records(invocation: Invocation) -> None:
+    from mox.admin.dnsrecords import domain_records
 
-    print(unit(Path.cwd()), end="")
+    config = invocation.load_config()
+    entry = config.domain(domain_argument(invocation.argument(0)).ascii)
+    if entry is None:
+        raise CommandError(f"unknown domain {invocation.argument(0)!r}")
+    public = config.static.Listeners.get("public")
+    provider = config.static.ACME.get(public.TLS.ACME) if public is not None and public.TLS is not None else None
+    issuer = provider.issuer if provider is not None else ""
+    print("\n".join(domain_records(config, entry, asyncio.run(_is_signed(entry.name.ascii)), issuer)))
+
+
+async def _is_signed(domain: str) -> bool:
+    """Whether the resolver validates answers for a domain. Raises CommandError."""
+    from mox.dns.resolver import DnsNotFound, DnsTemporary
+    from mox.dns.system import SystemResolver
+
+    try:
+        return (await SystemResolver().txt(domain)).authentic
+    except DnsNotFound as err:
+        return err.authentic
+    except DnsTemporary as err:
+        raise CommandError(f"looking up {domain} for its DNSSEC status: {err}") from err
+
+
+def _client_config(invocation: Invocation) -> None:
+    from mox.config.client_settings import client_configs
+
+    config = invocation.load_config()
+    entry = config.domain(domain_argument(invocation.argument(0)).ascii)
+    if entry is None:
+        raise CommandError(f"unknown domain {invocation.argument(0)!r}")
+    print(f"{'Protocol':<20} {'Host':<30} {'Port':>5} {'Listener':<15} Note")
+    for row in client_configs(config.static, entry):
+        print(f"{row.protocol:<20} {row.host.name:<30} {row.port:>5} {row.listener:<15} {row.note}")
+    print(
+        "\nTo stop anyone on the way from talking a mail program into a weaker way to log in, set the strongest one"
+        "\nthat it has: SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5."
+    )
 
 
 COMMANDS = [
@@ -91,13 +128,15 @@ Example: mox config describe-static | less
         ">mox.conf",
     ),
     Command(
-        ("config", "printservice"),
-        _print_service,
-        """Print a systemd unit that runs the server from the current directory.
+        ("config", "dnsrecords"),
+        _dns_records,
+        """Print the DNS records that a domain should have, with the reasons for each.
 
-Example: mox config printservice >mox.service
+Example: mox config dnsrecords example.org
 """,
-        ">mox.service",
+        "$domain",
+        1,
+        1,
     ),
     Command(
         ("config", "example"),
@@ -108,6 +147,17 @@ Example: mox config example webhandlers
 """,
         "[$name]",
         0,
+        1,
+    ),
+    Command(
+        ("clientconfig",),
+        _client_config,
+        """Print the settings for mail programs of a domain: protocols, hosts, ports, TLS.
+
+Example: mox clientconfig example.org
+""",
+        "$domain",
+        1,
         1,
     ),
 ]

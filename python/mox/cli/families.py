@@ -16,6 +16,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "help": ("about",),
     "config": ("config_files", "config_accounts", "config_domains", "config_aliases", "config_tlspubkeys"),
     "cid": ("about",),
+    "clientconfig": ("config_files",),
     "version": ("about",),
     "helpall": ("about",),
     "dns": ("dns_tools",),

@@ -19,11 +19,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "clientconfig": ("config_files",),
     "version": ("about",),
     "helpall": ("about",),
+    "dane": ("dane_tools",),
     "dns": ("dns_tools",),
     "dkim": ("mailauth_tools",),
     "dmarc": ("mailauth_tools", "report_tools"),
     "dnsbl": ("dns_tools",),
     "mtasts": ("report_tools",),
+    "rdap": ("rdap",),
     "spf": ("mailauth_tools",),
     "tlsrpt": ("report_tools",),
 }

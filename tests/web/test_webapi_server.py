@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -168,3 +170,28 @@ def test_message_too_large(configured: MoxProcess) -> None:
     assert response.status_code == 400 and response.json()["Code"] == "messageTooLarge"
     # Temporary files go with the request.
     assert not list((configured.folder / "tmp").iterdir())
+
+
+@pytest.mark.holds("webapi-3f6981")
+def test_password_is_prepared(configured: MoxProcess) -> None:
+    """RFC 8265 §4.2: other spaces are spaces, and letters are composed."""
+    written, normal = "te\u0301st\u00a0\u2002pass", "t\u00e9st  pass"
+    configured.start()
+    configured.stop()
+    code = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from mox.config.live import Config\n"
+        "from mox.net.bus import LocalBus\n"
+        "from mox.store.login import set_password\n"
+        "from mox.store.store import Store\n"
+        "async def main():\n"
+        "    async with Store(Path(sys.argv[1]), LocalBus()).closing() as store:\n"
+        "        await set_password(store, 'mox', sys.argv[2])\n"
+        "asyncio.run(main())\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(configured.folder), written], env=configured.env(), check=True)
+    configured.start()
+    for password in (written, normal):
+        assert webapi(configured, "SuppressionList", {}, password=password).status_code == 200
+    assert webapi(configured, "SuppressionList", {}, password="test  pass").status_code == 401

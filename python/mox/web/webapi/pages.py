@@ -44,6 +44,7 @@ const response = document.querySelector('#response')
 const status = document.querySelector('#status')
 const call = form.querySelector('button.main')
 const initial = request.value
+document.documentElement.dataset.ready = 'yes'
 form.querySelector('button.reset').addEventListener('click', () => { request.value = initial; status.textContent = '' })
 if (!form.dataset.native) {
 	form.addEventListener('submit', async (event) => {
@@ -62,6 +63,7 @@ if (!form.dataset.native) {
 			const result = await fetch(form.action, { method: 'POST', body: data })
 			const text = await result.text()
 			status.textContent = 'Status ' + result.status
+			document.querySelector('label[for=response]').textContent = 'Response'
 			try {
 				response.value = JSON.stringify(JSON.parse(text), undefined, '\\t')
 			} catch {

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from mox.config.account import Destination
 from mox.config.junkfilter import JunkFilterParams
 from mox.junk import learning, table
 from mox.junk.bulk import FilterFile, split
 from mox.junk.scoring import Counts, classify
+from mox.junk.trainer import Trainer
 from mox.net.bus import LocalBus
 from mox.store.policy import Policy
 from mox.store.store import Store
 from mox.store.types import Flag
+from tests.inbound.world import FILTER, World, account
 from tests.junk.corpus import Corpus, PlainBayes
 from tests.store.helpers import Box
 
@@ -125,3 +128,14 @@ def test_playing_learns_as_it_goes(tmp_path: Path) -> None:
     assert rates.accuracy > 0.8
     own.close()
     assert split(["a", "b", "c", "d"], 0.5, 1) == split(["a", "b", "c", "d"], 0.5, 1)
+
+
+async def test_background_learning(tmp_path: Path) -> None:
+    options = {"mjl": account(Destinations={"mjl@mox.example": Destination()}, JunkFilter=FILTER)}
+    world = World(tmp_path, options)
+    await world.deliver("mjl@mox.example")
+    await world.flag("Inbox", int(Flag.JUNK))
+    trainer = Trainer(world.config, world.store)
+    assert await trainer.learn() == 1
+    assert await trainer.learn() == 0
+    await world.store.close()

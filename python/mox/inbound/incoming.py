@@ -24,6 +24,10 @@ def _validation(status: SpfStatus | None) -> Validation:
     return Validation.UNKNOWN if status is None else Validation[status.name]
 
 
+# Bytes of a message that is parsed on the loop.
+SMALL = 64 * 1024
+
+
 def _no_trace(_recipient: str, _reverse_name: str) -> bytes:
     return b""
 
@@ -142,7 +146,7 @@ class Incoming:
 
 async def examine(resolver: Resolver, envelope: Envelope, staged: StagedMessage) -> Incoming:
     """Parse and check a message. Raises OSError when the staged content cannot be read."""
-    parsed, content = await asyncio.to_thread(lambda: (staged.parse(b""), staged.content()))
+    parsed, content = await _read(staged)
     author = find_author(parsed, content[: parsed.header_size])
     sender = envelope.sender
     facts = MessageFacts(
@@ -158,6 +162,13 @@ async def examine(resolver: Resolver, envelope: Envelope, staged: StagedMessage)
     )
     found = _of_our_user(facts) if envelope.is_local else await authenticate(resolver, facts)
     return Incoming(envelope, content, parsed, staged.size, author, facts, found)
+
+
+async def _read(staged: StagedMessage) -> tuple[ParsedMessage, bytes]:
+    """Parsing a small message takes less time than handing it to a thread and back."""
+    if staged.size <= SMALL:
+        return staged.parse(b""), staged.content()
+    return await asyncio.to_thread(lambda: (staged.parse(b""), staged.content()))
 
 
 def find_author(parsed: ParsedMessage, header: bytes) -> Author | None:

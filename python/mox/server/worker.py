@@ -15,6 +15,7 @@ from mox.config.live import Config
 from mox.imap.server import ImapContext
 from mox.imap.server import serve_connection as serve_imap
 from mox.inbound.deliver import Neighbours
+from mox.junk.trainer import Trainer
 from mox.net.bus import Bus
 from mox.net.conn import Connection, Listener, serve
 from mox.net.tls import ServerTls
@@ -99,6 +100,7 @@ class Worker:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(outgoing.run(self._stopping), name="queue")
                 following = group.create_task(self._config.watch(), name="config")
+                training = group.create_task(Trainer(self._config, store).run(), name="junk filters")
                 calling = group.create_task(HookRunner(queue, caller.call).run(self._stopping), name="webhooks")
                 for endpoint, sock in self._sockets:
                     self._listeners.append(await self._listen(endpoint, sock, handshakes, smtp, imap, web))
@@ -108,6 +110,7 @@ class Worker:
                 await self._shut_down()
                 running.cancel()
                 following.cancel()
+                training.cancel()
                 calling.cancel()
 
     async def _listen(

@@ -124,6 +124,11 @@ class Account:
         self._blobs.create()
         self._place.hold()
 
+    @property
+    def is_awake(self) -> bool:
+        """The database is open."""
+        return self._engine is not None
+
     async def start(self) -> None:
         """Open the database now, to see that it can be. Raises what `read` does."""
         await self._wake()

@@ -71,6 +71,10 @@ class Store:
             self._opening.pop(name, None)
             return self._accounts[name]
 
+    def awake(self) -> list[Account]:
+        """Accounts whose databases are open now."""
+        return [account for account in self._accounts.values() if account.is_awake]
+
     def _folder(self, name: str) -> Path:
         return self._data_dir / "accounts" / name
 

@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 
 import msgspec
 
@@ -167,6 +168,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 NO_FACTS = Facts()
 
 
+@lru_cache(maxsize=4096)
 def networks(ip: str) -> tuple[str, str, str]:
     """The address and the two networks around it that reputation is kept for: /32, /26, /21, or for IPv6 /64, /48, /32.
     Raises ValueError for what is no address."""

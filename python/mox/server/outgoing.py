@@ -30,7 +30,11 @@ from mox.outbound.remote import RemoteDelivery
 from mox.outbound.roots import load_roots
 from mox.outbound.runner import Runner
 from mox.outbound.surroundings import ConfigSurroundings
+from mox.reports.dmarcsend import DmarcReportSender
+from mox.reports.outgoing import ReportMailer
 from mox.reports.tlsresults import TlsRecorder, open_results
+from mox.reports.tlssend import TlsReportSender
+from mox.store.engine import Engine
 from mox.store.errors import StoreError
 from mox.store.settings import DomainTls, save_recipient_domain_tls
 from mox.store.store import Store
@@ -102,6 +106,7 @@ class Outgoing:
         surroundings: ConfigSurroundings,
         deliverer: Deliverer,
         resolver: Resolver,
+        evaluations: Engine,
     ) -> None:
         self._store, self._surroundings = store, surroundings
         hostname = config.static.Hostname
@@ -121,15 +126,33 @@ class Outgoing:
         self._relay = RelayDelivery(queue, tagged, roots, dialer, lambda: hostname)
         self._remote = RemoteDelivery(config, direct, self._relay)
         notices = AccountNotices(config, store)
+        self._senders = self._report_senders(config, queue, resolver, evaluations)
         self.runner = Runner(queue, self._deliver, notices.store, hostname, surroundings.is_local)
+
+    def _report_senders(
+        self, config: Config, queue: Queue, resolver: Resolver, evaluations: Engine
+    ) -> list[TlsReportSender | DmarcReportSender]:
+        """Of the reports that are to be sent; localserve sends none."""
+        senders: list[TlsReportSender | DmarcReportSender] = []
+        if config.everything_to:
+            return senders
+        mailer = ReportMailer(config, queue)
+        if not config.static.NoOutgoingTLSReports:
+            all_success = config.static.OutgoingTLSReportsForAllSuccess
+            senders.append(TlsReportSender(self._results, resolver.tagged("tlsrpt"), mailer, all_success))
+        if not config.static.NoOutgoingDMARCReports:
+            senders.append(DmarcReportSender(evaluations, resolver.tagged("dmarc"), mailer))
+        return senders
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set and the running attempts have ended."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.runner.run(stopping))
             refresher = group.create_task(self._policies.run_refresh(stopping))
+            sending = [group.create_task(sender.run()) for sender in self._senders]
             await stopping.wait()
-            refresher.cancel()
+            for task in (refresher, *sending):
+                task.cancel()
 
     async def _deliver(self, claim: Claim) -> Sequence[Outcome]:
         if self._surroundings.is_local(claim.domain) and not claim.transport:

@@ -26,6 +26,7 @@ from mox.outbound.incoming import IncomingHooks
 from mox.outbound.queue import Queue
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.outbound.webhooks import outgoing_call
+from mox.reports.evaluations import EvaluationStore, open_evaluations
 from mox.reports.received import ReceivedReports
 from mox.server.handshakes import Handshakes
 from mox.server.listeners import Endpoint
@@ -80,7 +81,9 @@ class Worker:
             stack.push_async_callback(caller.close)
             reports = ReceivedReports(self._config, data_dir)
             stack.push_async_callback(reports.close)
-            neighbours = Neighbours(reports=reports, delivered=delivered)
+            evaluations = open_evaluations(data_dir)
+            stack.push_async_callback(evaluations.close)
+            neighbours = Neighbours(reports, EvaluationStore(evaluations), delivered)
             smtp = SmtpContext(self._config, store, queue, self._stopping, neighbours=neighbours)
             await smtp.start()
             imap = ImapContext(self._config, store, self._stopping)
@@ -95,7 +98,7 @@ class Worker:
             handshakes = Handshakes(self._bus, store)
             stack.push_async_callback(handshakes.close)
             await handshakes.start()
-            outgoing = Outgoing(self._config, store, queue, surroundings, smtp.deliverer, smtp.resolver)
+            outgoing = Outgoing(self._config, store, queue, surroundings, smtp.deliverer, smtp.resolver, evaluations)
             stack.push_async_callback(outgoing.close)
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(outgoing.run(self._stopping), name="queue")

@@ -10,6 +10,11 @@ def _suffixes() -> PublicSuffixList:
     return PublicSuffixList(only_icann=True)
 
 
+def load() -> None:
+    """Read the list, which takes a tenth of a second; else the first message waits for it."""
+    _suffixes()
+
+
 @lru_cache(maxsize=16384)
 def organizational_domain(domain: str) -> str:
     """The public suffix of `domain` (ASCII, lower case) and one label more; a public suffix is returned as it is."""

@@ -12,6 +12,7 @@ from mox.dns.system import SystemResolver
 from mox.inbound.deliver import Deliverer, Neighbours
 from mox.inbound.localzone import add_keys, local_resolver
 from mox.inbound.notify import Notifier
+from mox.mailauth import psl
 from mox.net.conn import Connection
 from mox.net.limits import ConnectionLimiter, RateLimiter
 from mox.net.tls import ServerTls
@@ -66,6 +67,7 @@ class SmtpContext:
 
     async def start(self) -> None:
         """Read what is needed from files."""
+        await asyncio.to_thread(psl.load)
         if isinstance(self.resolver, StaticResolver) and self.config.everything_to:
             await add_keys(self.config, self.resolver)
 

@@ -90,10 +90,8 @@ async def test_results_of_a_day_in_one_report(tmp_path: Path) -> None:
         mail = base.mail(own)
         assert mail["TLS-Required"] == "No" and mail["TLS-Report-Domain"] == "r.example"
         assert "TLS-Report-Submitter" in mail["DKIM-Signature"]
-        assert (
-            mail["Subject"]
-            == "Report Domain: r.example Submitter: mox.example Report-ID: <20260501.r.example@mox.example>"
-        )
+        subject = "Report Domain: r.example Submitter: mox.example Report-ID: <20260501.r.example@mox.example>"
+        assert " ".join(mail["Subject"].split()) == subject
         assert parse_message(base.queue.content(own)) == report
 
 

@@ -105,6 +105,7 @@ def test_delay(server: MoxProcess, receiver: Receiver) -> None:
     assert payload["SMTPCode"] == 451 and not payload["Suppressing"] and payload["Error"]
 
 
+@pytest.mark.holds("outbound-3cc20b")
 def test_incoming(server: MoxProcess, receiver: Receiver) -> None:
     message_id, _ = send(
         server,
@@ -178,6 +179,7 @@ CASES = [
 
 
 @pytest.mark.holds("webapi-7447d0")
+@pytest.mark.holds("outbound-3cc20b")
 @pytest.mark.parametrize(
     ("name", "recipients", "event", "is_dsn", "code", "enhanced"), CASES, ids=[c[0] for c in CASES]
 )
@@ -214,6 +216,7 @@ def test_report_about_a_sent_message(
 
 
 @pytest.mark.holds("webapi-7447d0")
+@pytest.mark.holds("outbound-3cc20b")
 def test_reply_to_a_unique_address(server: MoxProcess, receiver: Receiver) -> None:
     _, [submission] = send(server, "mox+send@localhost", To=[{"Address": "y@remote.example"}])
     receiver.event("delivered", submission["QueueMsgID"])
@@ -232,6 +235,7 @@ def test_report_for_an_unknown_id_is_incoming(server: MoxProcess, receiver: Rece
 
 
 @pytest.mark.holds("webapi-7447d0")
+@pytest.mark.holds("outbound-3cc20b")
 def test_without_webhooks_none_are_made(tmp_path: Path) -> None:
     server = MoxProcess(tmp_path / "mox").start()
     try:

@@ -19,7 +19,7 @@ from mox.outbound.suppression import SuppressionError
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.outbound.webhooks import outgoing_call
 from mox.server import loglevels
-from mox.server.commands import accounts, aliases, domains, logs, queue, tlskeys
+from mox.server.commands import accounts, aliases, domains, importing, logs, maintenance, queue, tlskeys
 from mox.server.configsync import ConfigSync
 from mox.server.control import Command, Commands, ControlServer, Request
 from mox.store.errors import StoreError
@@ -73,5 +73,7 @@ def commands(admin: Admin, bus: Bus, stop: asyncio.Event) -> Commands:
         **aliases.commands(admin),
         **tlskeys.commands(admin),
         **queue.commands(admin),
+        **maintenance.commands(admin),
+        **importing.commands(admin),
         **logs.commands(bus),
     }

@@ -1,0 +1,105 @@
+"""Import, export, repairs and verification (spec/cli.md sections 10 to 12 and 23)."""
+
+import imaplib
+from pathlib import Path
+
+import pytest
+
+from mox.cli.command import CommandError
+from mox.cli.main import run
+from mox.server.control import ControlError
+from tests.cli.conftest import Mox
+from tests.server_process import PASSWORD, USER, MoxProcess
+
+MBOX = """\
+From x@example.org Mon Jan  5 10:00:00 2026
+From: x@example.org
+Subject: first
+Status: R
+X-Keywords: custom
+
+body
+>From quoted
+
+From x@example.org Mon Jan  5 11:00:00 2026
+From: x@example.org
+Subject: second
+
+body
+"""
+
+
+def subjects(server: MoxProcess, mailbox: str) -> list[bytes]:
+    """Subject lines in the order of UIDs."""
+    client = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
+    client.login(USER, PASSWORD)
+    client.select(f'"{mailbox}"', readonly=True)
+    _status, data = client.uid("fetch", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+    client.logout()
+    return [item[1].strip() for item in data if isinstance(item, tuple)]
+
+
+@pytest.mark.holds("cli-f87a31")
+def test_round_trip(mox: Mox, server: MoxProcess, tmp_path: Path) -> None:
+    (tmp_path / "in.mbox").write_text(MBOX)
+    mox("import", "mbox", "mox", "imports/one", str(tmp_path / "in.mbox"))
+    wanted = [b"Subject: first", b"Subject: second"]
+    assert subjects(server, "imports/one") == wanted
+    account = str(server.folder / "accounts" / "mox")
+    mox("export", "mbox", str(tmp_path / "mbox"), account, "imports/one")
+    mox("export", "maildir", str(tmp_path / "maildir"), account, "imports/one")
+    text = (tmp_path / "mbox" / "one.mbox").read_text()
+    assert "\n>From quoted" in text and "Status: R" in text and "custom" in text
+    assert len(list((tmp_path / "maildir" / "one" / "cur").iterdir())) == 1
+    mox("import", "mbox", "mox", "imports/two", str(tmp_path / "mbox" / "one.mbox"))
+    mox("import", "maildir", "mox", "imports/three", str(tmp_path / "maildir" / "one"))
+    assert subjects(server, "imports/two") == wanted
+    assert sorted(subjects(server, "imports/three")) == wanted
+
+
+@pytest.mark.holds("cli-318335")
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        pytest.param(("mbox", "mox", "new", "{}/gone"), "No such file", id="no file"),
+        pytest.param(("mbox", "gone", "new", "{}/bad"), "no such account", id="no account"),
+        pytest.param(("mbox", "mox", "a//b", "{}/bad"), "empty, . or .. elements", id="bad mailbox"),
+        pytest.param(("mbox", "mox", "new", "{}/bad"), "does not start with", id="no mbox"),
+        pytest.param(("maildir", "mox", "new", "{}"), "has no directory new", id="no maildir"),
+    ],
+)
+def test_failed_imports_leave_nothing(
+    mox: Mox, server: MoxProcess, tmp_path: Path, words: tuple[str, ...], text: str
+) -> None:
+    (tmp_path / "bad").write_text("Subject: no mbox\n\n")
+    with pytest.raises(ControlError, match=text):
+        mox("import", *(word.format(tmp_path) for word in words))
+    assert subjects(server, "Inbox") == []
+    assert not list((tmp_path / "mox").glob("*"))
+
+
+@pytest.mark.holds("cli-141ade")
+def test_repairs(mox: Mox) -> None:
+    assert mox("recalculatemailboxcounts", "mox") == ""
+    assert mox("fixmsgsize", "mox").endswith("0 message size(s) fixed for account mox\n")
+    assert mox("fixmsgsize").startswith("account mox\n")
+    assert "message(s) reparsed for account mox in " in mox("reparse", "mox")
+    assert mox("reparse").startswith("account mox\n")
+    assert "placed in threads for account mox" in mox("reassignthreads", "mox")
+    assert mox("fixuidmeta", "mox") == ""
+    assert "trained for account mox" in mox("retrain", "mox")
+    assert 'uid validity for "Inbox" updated to ' in mox("bumpuidvalidity", "mox", "Inbox")
+    assert mox("bumpuidvalidity", "mox").count("\n") > 3
+    assert "have new uids" in mox("reassignuids", "mox")
+    with pytest.raises(ControlError, match="no such account"):
+        mox("reparse", "gone")
+    with pytest.raises(ControlError):
+        mox("bumpuidvalidity", "mox", "gone")
+    with pytest.raises(ControlError, match="not the id of a mailbox"):
+        mox("reassignuids", "mox", "Inbox")
+
+
+def test_verifydata(mox: Mox, server: MoxProcess, tmp_path: Path) -> None:
+    assert mox("verifydata", str(server.folder)) == f"{server.folder}: OK\n"
+    with pytest.raises(CommandError, match="is it a data directory"):
+        run(["verifydata", str(tmp_path)])

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from mox.config.account import Account, Destination, Ruleset, SubjectPassSection
-from mox.config.domain import Alias
+from mox.config.domain import Alias, ReportAddress
 from mox.config.model import LimitsSection
 from mox.inbound.deliver import ListenerRules
 from mox.inbound.hooks import EvaluatedDmarc
 from mox.inbound.results import Outcome, combine, to_notify
+from mox.reports.received import ReceivedReports
 from mox.smtp.address import Path as Mailbox
 from mox.smtp.reply import Reply
 from mox.store import verify
@@ -290,6 +291,40 @@ async def test_configured_refusals(make: Make, text: str, code: int) -> None:
     outcome = (await world.deliver("mjl@mox.example"))[0]
     assert outcome.reply is not None
     assert (outcome.reply.code, outcome.reply.text) == (code, text.partition(" ")[2])
+
+
+FEEDBACK = """<?xml version="1.0"?><feedback><report_metadata><org_name>good</org_name><email>e@good.example</email>
+<report_id>1</report_id><date_range><begin>1</begin><end>2</end></date_range></report_metadata>
+<policy_published><domain>{}</domain><p>none</p></policy_published></feedback>"""
+
+
+@pytest.mark.holds("smtp-in-1e54ea")
+async def test_reports(make: Make, tmp_path: Path) -> None:
+    accounts = one()
+    accounts["mjl"] = account(Destinations={f"{n}@mox.example": Destination() for n in ("mjl", "dmarcreportsx")})
+    world = make(accounts, DMARC=ReportAddress(Localpart="dmarc-reports", Account="mjl", Mailbox="DMARC"))
+    kept: list[EvaluatedDmarc] = []
+
+    class Taker:
+        async def add(self, evaluated: EvaluatedDmarc) -> None:
+            kept.append(evaluated)
+
+    reports = ReceivedReports(world.config, tmp_path)
+    world.neighbours.reports, world.neighbours.evaluations = reports, Taker()
+    xml = {"extra": "Content-Type: text/xml\r\n"}
+    await world.one("dmarc-reports@mox.example", body=FEEDBACK.format("other.example"), **xml)
+    assert "published policy domain unrecognized" in (await world.headers("DMARC"))[0]
+    assert await reports.list_dmarc(0, 1 << 50) == []
+    for address in ("dmarc-reports", "DMARC-Reports", "dmarc-reports+x"):
+        code, _ = await world.one(f"{address}@mox.example", body=FEEDBACK.format("mox.example"), **xml)
+        assert code == 250
+    assert len(await reports.list_dmarc(0, 1 << 50)) == 3
+    assert await world.flags("DMARC") == [0, *[int(Flag.SEEN)] * 3]
+    assert all(evaluated.is_optional for evaluated in kept)
+    await world.one("dmarcreportsx@mox.example", body=FEEDBACK.format("mox.example"), **xml)
+    assert len(await reports.list_dmarc(0, 1 << 50)) == 3
+    assert not kept[-1].is_optional
+    await reports.close()
 
 
 async def test_mailing_list(make: Make) -> None:

@@ -33,7 +33,7 @@ _numbers = itertools.count(1)
 
 
 def zone() -> StaticResolver:
-    """good.example has everything in order, its mail comes from GOOD_IP. forged.example rejects by DMARC."""
+    """good.example has everything in order, its mail comes from GOOD_IP; the others are as they are called."""
     resolver = StaticResolver(
         {
             "good.example": {
@@ -46,7 +46,9 @@ def zone() -> StaticResolver:
             "bulk.example": {"TXT": [f"v=spf1 ip4:{GOOD_IP} -all"]},
             "bl.example": {},
             "2.0.0.127.bl.example": {"A": ["127.0.0.2"]},
-        }
+            "nomail.example": {"MX": [Mx(0, ".")]},
+        },
+        fail=[("MX", "broken.example")],
     )
     resolver.add_ptr(ipaddress.ip_address(GOOD_IP), "mail.good.example")
     return resolver

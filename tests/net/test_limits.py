@@ -93,3 +93,33 @@ def test_a_connection_too_many_to_remove_does_no_harm() -> None:
     limiter.remove("10.0.0.1")
     assert limiter.add("10.0.0.1")
     assert not limiter.add("10.0.0.1")
+
+
+@pytest.mark.holds("smtp-in-f4a984")
+def test_two_windows_and_neighbours() -> None:
+    clock = Clock()
+    short, long = RateLimiter(60, [2, 4, 6], clock), RateLimiter(3600, [2, 4, 6], clock)
+
+    def add(ip: str) -> bool:
+        return short.is_open(ip) and long.is_open(ip) and short.add(ip) and long.add(ip)
+
+    assert [add("10.0.0.1") for _ in range(3)] == [True, True, False]
+    assert [add("10.0.0.2") for _ in range(3)] == [True, True, False]
+    # The /26 is full, then the /21.
+    assert not add("10.0.0.3")
+    assert [add("10.0.1.1") for _ in range(3)] == [True, True, False]
+    assert not add("10.0.2.1")
+    assert add("10.0.8.1")
+    clock.now += 60
+    assert not add("10.0.0.1"), "the longer window is not over"
+    clock.now += 3600
+    assert add("10.0.0.1")
+    for limiter in (short, long):
+        limiter.reset("10.0.0.1")
+    assert [add("10.0.0.2") for _ in range(2)] == [True, True]
+
+
+@pytest.mark.holds("smtp-in-edde67")
+def test_many_connections_of_one_address() -> None:
+    limiter = RateLimiter(60, [300, 900, 2700], Clock())
+    assert sum(limiter.add("10.0.0.1") for _ in range(600)) == 300

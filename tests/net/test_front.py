@@ -256,3 +256,18 @@ async def test_malformed_request_gets_400() -> None:
         writer.write(b"NONSENSE\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
         assert not run.peers
+
+
+async def test_shutdown_ends_idle_connections_and_answers_the_others() -> None:
+    async with running() as run:
+        idle, writer = await run.open()
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await response(idle)
+        busy, writer = await run.open()
+        writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: len(run.peers) == 2)
+        run.front.shut_down()
+        assert await idle.read() == b""
+        run.go_on.set()
+        assert (await busy.read()).endswith(b"done")
+        await until(lambda: run.front.count() == 0)

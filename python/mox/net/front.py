@@ -7,7 +7,7 @@ the application finds who is really there (`Front.peer`). HTTP itself is not par
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mox.net.conn import Connection
@@ -55,6 +55,7 @@ class Peer:
 
     def __init__(self, cid: int, remote: tuple[str, int], local: tuple[str, int], tls: TlsInfo | None, site: Site):
         self.cid, self.remote, self.local, self.tls, self.site = cid, remote, local, tls, site
+        self.is_ending = asyncio.Event()
         self.requests = 0
         self._active = 0
         self._changed = asyncio.Event()
@@ -127,6 +128,11 @@ class Front:
         """Connections being pumped."""
         return len(self._peers)
 
+    def shut_down(self) -> None:
+        """Let connections end with the requests that are being worked on; idle ones end now."""
+        for peer in self._peers.values():
+            peer.is_ending.set()
+
     async def serve(self, conn: Connection, site: Site) -> None:
         """Serve an accepted connection until it ends. Raises ConnectionError, TimeoutError."""
         if site.tls is not None:
@@ -166,7 +172,7 @@ def _ignore(_conn: Connection) -> None:
 
 async def _pump(conn: Connection, backend: Connection, peer: Peer) -> None:
     """Copy both ways until one side is done; each buffer is bounded by `Connection`'s, in each direction."""
-    up = asyncio.ensure_future(_to_backend(conn, backend, peer))
+    up = asyncio.ensure_future(_until_ending(_to_backend(conn, backend, peer), peer))
     down = asyncio.ensure_future(_to_client(backend, conn, peer))
     try:
         await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
@@ -182,6 +188,21 @@ async def _pump(conn: Connection, backend: Connection, peer: Peer) -> None:
     for result in results:
         if isinstance(result, Exception):
             raise result
+
+
+async def _until_ending(sending: Coroutine[None, None, None], peer: Peer) -> None:
+    """`sending`, or until the server shuts down and the peer has its answers."""
+    task = asyncio.ensure_future(sending)
+    ending = asyncio.ensure_future(peer.is_ending.wait())
+    try:
+        await asyncio.wait({task, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+        elif peer.is_active:
+            await peer.answered()
+    finally:
+        ending.cancel()
+        task.cancel()
 
 
 async def _to_backend(conn: Connection, backend: Connection, peer: Peer) -> None:

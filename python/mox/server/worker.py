@@ -110,7 +110,7 @@ class Worker:
                 _logger.info("serving")
                 ready()
                 await stop.wait()
-                await self._shut_down()
+                await self._shut_down(web)
                 running.cancel()
                 following.cancel()
                 training.cancel()
@@ -158,12 +158,13 @@ class Worker:
         is_tls = endpoint.service == "https"
         return web.handler(endpoint.listener, endpoint.port, is_tls, by_alpn, handshakes.tickets)
 
-    async def _shut_down(self) -> None:
+    async def _shut_down(self, web: WebServer) -> None:
         """Stop accepting, let sessions say goodbye, then cut off what is left."""
         _logger.info("shutting down")
         self._stopping.set()
         for listener in self._listeners:
             listener.close()
+        web.shut_down()
         async with asyncio.TaskGroup() as group:
             for listener in self._listeners:
                 group.create_task(listener.wait_closed(SHUTDOWN_GRACE_S))

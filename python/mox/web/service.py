@@ -54,6 +54,10 @@ class WebServer:
         for number, limiter in enumerate(self._limiters):
             limiter.share(bus, f"http-rate-{number}")
 
+    def shut_down(self) -> None:
+        """Answer what is asked already, and no more."""
+        self._front.shut_down()
+
     async def close(self) -> None:
         """Stop it; the connections of the front end first, with their listeners."""
         await self._server.close()

@@ -14,7 +14,7 @@ from mox.config.listener import Listener
 from mox.config.live import Config
 from mox.outbound.composed import Outbox
 from mox.outbound.queue import Queue
-from mox.store.login import LoginDisabled, LoginError, Logins
+from mox.store.login import Client, LoginDisabled, LoginError, Logins, describe_tls
 from mox.store.store import Store
 from mox.web.forms import MAX_FIELDS_BYTES, Form, FormError, media_type, parse_urlencoded, read_multipart
 from mox.web.messages import HTML, JSON, Answer, HttpError, Request, Response, Stream
@@ -28,6 +28,8 @@ _LOG_IN = "401 - unauthorized - use http basic auth with email address as userna
 # Room for the texts and the encoding around the files of a form.
 FORM_OVERHEAD_BYTES = MAX_FIELDS_BYTES + (1 << 20)
 MAX_ERROR_TEXT = 2000
+# Of what is kept with a log-in.
+MAX_USER_AGENT = 256
 
 _logger = log.get("webapi")
 _encoder = msgspec.json.Encoder()
@@ -129,7 +131,9 @@ class WebApi:
             metrics.authentication_ratelimited.labels("webapi").inc()
             raise HttpError(429, "429 - too many auth attempts")
         try:
-            return await logins.password(user, password, ip, "webapi", "httpbasic")
+            agent = request.header("user-agent")[:MAX_USER_AGENT]
+            client = Client(request.peer.local[0], describe_tls(request.peer.tls), user_agent=agent)
+            return await logins.password(user, password, ip, "webapi", "httpbasic", client=client)
         except LoginDisabled as err:
             raise HttpError(401, "401 - unauthorized - login is disabled for this account", REALM) from err
         except LoginError as err:

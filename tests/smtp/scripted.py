@@ -17,8 +17,9 @@ from mox.sasl import crammd5, scram
 from mox.sasl import server as mechanisms
 from mox.sasl.errors import Failure, SaslError
 from mox.smtp.events import ContentRequested, HelloGiven, Receiver, RecipientGiven, Transaction
+from mox.smtp.hello import Offer
 from mox.smtp.reply import Reply
-from mox.smtp.session import Offer, Session
+from mox.smtp.session import Session
 from mox.smtp.shell import Ask, LoginFailed, MessageReceiver
 from mox.smtp.submitting import sasl_reply
 

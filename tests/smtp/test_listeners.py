@@ -16,7 +16,8 @@ from mox.outbound.surroundings import ConfigSurroundings
 from mox.sasl.errors import SaslError
 from mox.smtp.delivering import DeliveryHandler
 from mox.smtp.handlers import Services
-from mox.smtp.session import Offer, Session
+from mox.smtp.hello import Offer
+from mox.smtp.session import Session
 from mox.smtp.shell import Shell, Times
 from mox.smtp.submitting import SubmissionHandler
 from mox.store.login import LoginDisabled, LoginError, Logins, set_password

@@ -20,8 +20,9 @@ from mox.smtp.events import (
     NeedInput,
     TlsRequested,
 )
+from mox.smtp.hello import MECHANISMS, Offer
 from mox.smtp.reply import Reply
-from mox.smtp.session import MECHANISMS, Offer, Session
+from mox.smtp.session import Session
 
 REPLY = re.compile(rb"(\d{3}-[^\r\n]*\r\n)*\d{3}( [^\r\n]*)?\r\n")
 

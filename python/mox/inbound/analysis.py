@@ -35,7 +35,7 @@ from mox.store import mailboxes, recipients, reputation, settings, training
 from mox.store.account import Account
 from mox.store.engine import Tx
 from mox.store.reputation import Kind, Verdict
-from mox.store.types import Facts
+from mox.store.types import Facts, Validation
 
 # The filter's threshold moves by up to this, so that it cannot be found by trying.
 JITTER = 0.05
@@ -261,7 +261,7 @@ def _is_verified_list(rule: Ruleset, incoming: Incoming) -> bool:
         return False
     wanted = rulesets.unicode_domain(rule.ListAllowDomain)
     sender = to_unicode(incoming.envelope.sender.domain)
-    is_spf = incoming.mail_from_validation.name == "PASS" and sender == wanted
+    is_spf = incoming.mail_from_validation is Validation.PASS and sender == wanted
     return is_spf or wanted in incoming.dkim_domains
 
 
@@ -288,8 +288,8 @@ def _record(incoming: Incoming, path: Path, rule: Ruleset | None) -> Facts:
         msg_from_localpart=author.localpart if author else "",
         msg_from_domain=to_unicode(from_domain),
         msg_from_org_domain=to_unicode(organizational_domain(from_domain)) if from_domain else "",
-        ehlo_validated=incoming.ehlo_validation.name == "PASS",
-        mail_from_validated=incoming.mail_from_validation.name == "PASS",
+        ehlo_validated=incoming.ehlo_validation is Validation.PASS,
+        mail_from_validated=incoming.mail_from_validation is Validation.PASS,
         msg_from_validated=incoming.from_validated,
         ehlo_validation=incoming.ehlo_validation,
         mail_from_validation=incoming.mail_from_validation,

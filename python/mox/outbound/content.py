@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from email.utils import format_datetime
 
-from mox._rust import ParsedMessage, header_fields, header_values, section_range, split_fields
+from mox._rust import ParsedMessage, header_fields, header_values, split_fields
 from mox.dns.names import DomainError, parse_domain
 from mox.smtp.address import Path
 
 EXTRA = "x-mox-extra-"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_MAX_DEPTH = 20
-# Nobody looks at more parts to find one octet.
-_MAX_PARTS = 200
 
 
 class ContentError(Exception):
@@ -85,35 +82,12 @@ def tls_required(header: bytes) -> bool | None:
     return False if values and all(value == "no" for value in values) else None
 
 
-def needs_utf8(sender: Path, recipients: Sequence[Path], content: bytes, parsed: ParsedMessage) -> bool:
+def needs_utf8(sender: Path, recipients: Sequence[Path], parsed: ParsedMessage) -> bool:
     """Something of it can only go to servers with SMTPUTF8 (RFC 6531 §3.1): a localpart, or a header field anywhere.
     Internationalised domains alone do not need it."""
     if not sender.is_ascii or not all(path.is_ascii for path in recipients):
         return True
-    if content.isascii():
-        return False
-    if not content[: parsed.header_size].isascii():
-        return True
-    budget = [_MAX_PARTS]
-    return _has_utf8_part(content, parsed.structure, (), budget)
-
-
-def _has_utf8_part(content: bytes, structure: bytes, part: tuple[int, ...], budget: list[int]) -> bool:
-    for number in range(1, _MAX_PARTS):
-        inner = (*part, number)
-        found = section_range(structure, inner, "MIME")
-        budget[0] -= 1
-        if found is None or budget[0] < 0 or len(inner) > _MAX_DEPTH:
-            return False
-        header = section_range(structure, inner, "HEADER")
-        if any(span is not None and not content[span[0] : span[1]].isascii() for span in (found, header)):
-            return True
-        # A part without parts of its own has itself as part 1.
-        body = section_range(structure, inner, "")
-        first = section_range(structure, (*inner, 1), "")
-        if first is not None and first != body and _has_utf8_part(content, structure, inner, budget):
-            return True
-    return False
+    return parsed.needs_smtputf8
 
 
 def _fields(header: bytes) -> list[tuple[str, bytes]]:

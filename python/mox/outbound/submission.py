@@ -251,7 +251,7 @@ def _read(submission: Submission, staged: StagedMessage) -> tuple[_Message, bool
         staged = stage_bytes(content)
         parsed = staged.parse(b"")
     paths = [r.path for r in submission.recipients]
-    needs_utf8 = message_content.needs_utf8(submission.sender, paths, content, parsed)
+    needs_utf8 = message_content.needs_utf8(submission.sender, paths, parsed)
     return _Message(content, parsed.header_size, staged, found, parsed.subject, extra), needs_utf8
 
 

@@ -10,7 +10,6 @@ from mox.inbound.incoming import Envelope
 from mox.inbound.results import combine, to_notify
 from mox.mailauth import spf
 from mox.mailauth.spf import SpfFacts, SpfIdentity, SpfResult, SpfStatus
-from mox.outbound.content import tls_required
 from mox.smtp.events import HelloGiven, Receiver, RecipientGiven, Transaction
 from mox.smtp.handlers import CommonHandler
 from mox.smtp.reply import Reply, storage_full
@@ -89,9 +88,6 @@ class DeliveryHandler(CommonHandler):
         service = self.listener.SMTP
         rules = ListenerRules(tuple(service.DNSBLs), service.first_time_sender_delay.total_seconds())
         try:
-            if envelope.require_tls is None:
-                header = staged.parse(b"").header
-                envelope = replace(envelope, require_tls=tls_required(header))
             outcomes = await self.services.deliverer.deliver(envelope, staged, rules, self.sleep)
         except OSError as err:
             self.log.error("reading message", err=str(err))

@@ -20,8 +20,9 @@ from mox.outbound.queue import Queue
 from mox.outbound.submission import Submitter
 from mox.smtp.delivering import DeliveryHandler
 from mox.smtp.handlers import Services
+from mox.smtp.hello import Offer
 from mox.smtp.reply import SHUTTING_DOWN, Reply
-from mox.smtp.session import Offer, Session
+from mox.smtp.session import Session
 from mox.smtp.shell import Shell, Times
 from mox.smtp.submitting import SubmissionHandler
 from mox.smtp.trace import ReceivedIds

@@ -12,14 +12,12 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from mox.smtp import arguments
-from mox.smtp.address import AddressError, NotAsciiError, parse_domain, parse_forward_path, parse_literal
-from mox.smtp.address import literal as address_literal
+from mox.smtp.address import AddressError, NotAsciiError, parse_forward_path
 from mox.smtp.address import parse_reverse_path as parse_reverse
-from mox.smtp.arguments import FUTURE_RELEASE_MAX_S, Capabilities
+from mox.smtp.arguments import Capabilities
 from mox.smtp.content import Content, Progress
 from mox.smtp.events import (
     AuthAborted,
@@ -38,6 +36,7 @@ from mox.smtp.events import (
     TlsRequested,
     Transaction,
 )
+from mox.smtp.hello import CLEARTEXT, MECHANISMS, Offer, extensions, offered_mechanisms, parse_name
 from mox.smtp.reply import SHUTTING_DOWN, Reply, SmtpError, bad_sequence, bad_syntax
 
 MAX_LINE = 2048
@@ -50,35 +49,7 @@ SLOW_AFTER_FAILURES = 3
 # A client with more refused and no accepted transactions guesses addresses.
 MAX_BAD_TRANSACTIONS = 10
 
-MECHANISMS = (
-    "SCRAM-SHA-256-PLUS",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-1-PLUS",
-    "SCRAM-SHA-1",
-    "CRAM-MD5",
-    "PLAIN",
-    "LOGIN",
-)
-CLEARTEXT = ("PLAIN", "LOGIN")
-
 _STRING = re.compile(r' (?:"(?:[^"\\\ud800-\udfff]|\\[ -~])+"|[!-~\u0080-\ud7ff\ue000-\U0010ffff]+)[ \t]*')
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a listener offers."""
-
-    hostname: str
-    is_submission: bool
-    max_size: int = arguments.DEFAULT_MAX_SIZE
-    max_recipients: int = 1000
-    can_start_tls: bool = False
-    # Passwords and, on submission, everything else need TLS.
-    needs_tls: bool = False
-    require_tls: bool = True
-    # EXTERNAL by TLS client certificate (RFC 4422 appendix A).
-    external: bool = False
-    pedantic: bool = False
 
 
 def _utc_now() -> datetime:
@@ -232,57 +203,22 @@ class Session:
             raise SmtpError(530, "5.7.0", "authentication required")
 
     def _helo(self, rest: str) -> Event:
-        return HelloGiven(self._hello_name(rest, False), False)
+        return HelloGiven(parse_name(rest, False, self.offer, self.remote_ip), False)
 
     def _ehlo(self, rest: str) -> Event:
-        return HelloGiven(self._hello_name(rest, True), True)
-
-    def _hello_name(self, rest: str, is_extended: bool) -> str:
-        """RFC 5321 §4.1.1.1"""
-        if self.offer.is_submission and not self.offer.pedantic:
-            # User agents send anything here, and nothing depends on it.
-            return address_literal(self.remote_ip)
-        name, blank, more = rest.removeprefix(" ").partition(" ")
-        if not rest.startswith(" "):
-            raise bad_syntax("expected a domain or address literal")
-        try:
-            if is_extended and name.startswith("["):
-                return parse_literal(name)
-            self._end(blank + more)
-            return parse_domain(name)
-        except AddressError as err:
-            raise bad_syntax(str(err)) from err
+        return HelloGiven(parse_name(rest, True, self.offer, self.remote_ip), True)
 
     def _hello_accepted(self, given: HelloGiven) -> Reply:
         self.hello, self.is_extended = given.name, given.is_extended
         self._reset()
         if not given.is_extended:
             return Reply(250, "", self.offer.hostname)
-        return Reply(250, "", "\n".join([self.offer.hostname, *self._extensions()]))
-
-    def _extensions(self) -> list[str]:
-        offer = self.offer
-        lines = ["PIPELINING", f"SIZE {offer.max_size}"]
-        if offer.can_start_tls and not self.has_tls:
-            lines.append("STARTTLS")
-        elif offer.require_tls:
-            lines.append("REQUIRETLS")
-        mechanisms = self.mechanisms()
-        if mechanisms:
-            lines.append(f"AUTH {' '.join(mechanisms)}")
-        if offer.is_submission:
-            until = self._now() + timedelta(seconds=FUTURE_RELEASE_MAX_S)
-            lines.append(f"FUTURERELEASE {FUTURE_RELEASE_MAX_S} {until:%Y-%m-%dT%H:%M:%SZ}")
-        lines += ["ENHANCEDSTATUSCODES", "8BITMIME", "CHUNKING"]
-        if not offer.is_submission:
-            lines.append("BINARYMIME")
-        return [*lines, "DSN", f"LIMITS RCPTMAX={offer.max_recipients}", "SMTPUTF8"]
+        offered = extensions(self.offer, self.has_tls, self.mechanisms(), self._now())
+        return Reply(250, "", "\n".join([self.offer.hostname, *offered]))
 
     def mechanisms(self) -> list[str]:
         """What AUTH offers now."""
-        if not self.offer.is_submission or (self.offer.needs_tls and not self.has_tls):
-            return []
-        return [*(["EXTERNAL"] if self.offer.external and self._certificate else []), *MECHANISMS]
+        return offered_mechanisms(self.offer, self.has_tls, self._certificate is not None)
 
     def _starttls(self, rest: str) -> Event:
         """RFC 3207"""

@@ -246,8 +246,11 @@ impl StagedMessage {
     #[pyo3(signature = (prefix = Vec::new()))]
     fn parse(&self, py: Python<'_>, prefix: Vec<u8>) -> PyResult<ParsedMessage> {
         let staged = self.staged()?;
-        py.detach(|| staged.with_content(|data| ParsedMessage::parse(&prefix, data)))
-            .map_err(|err| PyOSError::new_err(err.to_string()))
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        maybe_detach(py, size, || {
+            staged.with_content(|data| ParsedMessage::parse(&prefix, data))
+        })
+        .map_err(|err| PyOSError::new_err(err.to_string()))
     }
 
     fn body_hashes<'py>(

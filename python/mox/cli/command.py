@@ -85,7 +85,8 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`params` is what stands behind the words in the usage; `most` None is any number of arguments."""
+    """`params` is what stands behind the words in the usage; `most` None is any number of arguments. With
+    `takes_raw_words` the command reads its options itself."""
 
     words: tuple[str, ...]
     run: Callable[[Invocation], int | None]
@@ -95,6 +96,7 @@ class Command:
     most: int | None = 0
     flags: tuple[Flag, ...] = field(default=())
     is_hidden: bool = False
+    takes_raw_words: bool = False
 
     @property
     def name(self) -> str:
@@ -109,6 +111,8 @@ class Command:
     def parse(self, globals: Globals, words: Sequence[str]) -> Invocation:
         """What follows the words of the command; flags may stand anywhere. Raises UsageError."""
         values: dict[str, str | bool] = {flag.name: flag.default for flag in self.flags}
+        if self.takes_raw_words:
+            return Invocation(globals, list(words), values)
         rest = parse_flags(self.flags, words, values, anywhere=True)
         if len(rest) < self.least or (self.most is not None and len(rest) > self.most):
             raise UsageError(f"{self.name}: wrong number of arguments")

@@ -39,6 +39,13 @@ def _describe_domains(_invocation: Invocation) -> None:
     print(sconf_write.describe(Dynamic), end="")
 
 
+def _describe_sendmail(_invocation: Invocation) -> None:
+    from mox.config import sconf_write
+    from mox.config.submit import SubmitConfig
+
+    print(sconf_write.describe(SubmitConfig), end="")
+
+
 def _example(invocation: Invocation) -> None:
     from mox.config.examples import EXAMPLES, example
 
@@ -126,6 +133,12 @@ It is not usable as it is: lists and maps have one empty entry.
 Example: mox config describe-static | less
 """,
         ">mox.conf",
+    ),
+    Command(
+        ("config", "describe-sendmail"),
+        _describe_sendmail,
+        "Print a configuration for `mox sendmail` with every option and its explanation.",
+        ">/etc/moxsubmit.conf",
     ),
     Command(
         ("config", "dnsrecords"),

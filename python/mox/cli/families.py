@@ -24,6 +24,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "reparse": ("maintenance",),
     "recalculatemailboxcounts": ("maintenance",),
     "reassignthreads": ("maintenance",),
+    "sendmail": ("sendmail",),
     "help": ("about",),
     "config": ("config_files", "config_accounts", "config_domains", "config_aliases", "config_tlspubkeys"),
     "cid": ("about",),

@@ -79,7 +79,9 @@ def explain(command: Command) -> str:
 def main() -> None:
     """Entry point. Called by the name `sendmail`, the program is nothing but that command."""
     arguments = sys.argv[1:]
-    if hasattr(os, "getegid") and os.getegid() != os.getgid():
+    if os.path.basename(sys.argv[0]) == "sendmail":
+        arguments = ["sendmail", *arguments]
+    elif hasattr(os, "getegid") and os.getegid() != os.getgid():
         # The program may be installed setgid so that `sendmail` can read its configuration; nothing else may.
         print("mox: refusing to run with another effective group than the real one", file=sys.stderr)
         sys.exit(1)

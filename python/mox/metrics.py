@@ -106,6 +106,14 @@ webhook_results = Counter("mox_webhook_results", "Calls of webhooks.", ["code"])
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
+def forget(gauge: Gauge, *labels: str) -> None:
+    """Show a label no more. Processes that share their values cannot take one back: there it becomes -1."""
+    if MULTIPROCESS_VARIABLE in os.environ:
+        gauge.labels(*labels).set(-1)
+    else:
+        gauge.remove(*labels)
+
+
 def process_ended(pid: int) -> None:
     """A worker is gone: its gauges count no more."""
     if MULTIPROCESS_VARIABLE in os.environ:

@@ -59,7 +59,7 @@ class DnsblMonitor:
         zones = list(dict.fromkeys(self._zones()))
         wanted = {(zone, str(ip)) for zone in zones for ip in public}
         for pair in self._seen - wanted:
-            metrics.dnsbl_own_addresses.remove(*pair)
+            metrics.forget(metrics.dnsbl_own_addresses, *pair)
         self._seen = wanted
         for zone in zones:
             for ip in public:

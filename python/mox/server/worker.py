@@ -28,6 +28,7 @@ from mox.outbound.surroundings import ConfigSurroundings
 from mox.outbound.webhooks import outgoing_call
 from mox.reports.evaluations import EvaluationStore, open_evaluations
 from mox.reports.received import ReceivedReports
+from mox.server import ownlists
 from mox.server.handshakes import Handshakes
 from mox.server.listeners import Endpoint
 from mox.server.outgoing import Outgoing
@@ -58,7 +59,11 @@ Handler = Callable[[Connection], Awaitable[None]]
 class Worker:
     """Everything one process serves."""
 
-    def __init__(self, config: Config, bus: Bus, sockets: list[tuple[Endpoint, socket.socket]]) -> None:
+    def __init__(
+        self, config: Config, bus: Bus, sockets: list[tuple[Endpoint, socket.socket]], is_first: bool = False
+    ) -> None:
+        """The first worker of a host also does what only one process should."""
+        self._is_first = is_first
         self._config = config
         self._bus = bus
         self._sockets = sockets
@@ -101,20 +106,23 @@ class Worker:
             outgoing = Outgoing(self._config, store, queue, surroundings, smtp.deliverer, smtp.resolver, evaluations)
             stack.push_async_callback(outgoing.close)
             async with asyncio.TaskGroup() as group:
-                running = group.create_task(outgoing.run(self._stopping), name="queue")
-                following = group.create_task(self._config.watch(), name="config")
-                training = group.create_task(Trainer(self._config, store).run(), name="junk filters")
-                calling = group.create_task(HookRunner(queue, caller.call).run(self._stopping), name="webhooks")
+                background = [
+                    group.create_task(outgoing.run(self._stopping), name="queue"),
+                    group.create_task(self._config.watch(), name="config"),
+                    group.create_task(Trainer(self._config, store).run(), name="junk filters"),
+                    group.create_task(HookRunner(queue, caller.call).run(self._stopping), name="webhooks"),
+                ]
+                if self._is_first:
+                    watching = ownlists.monitor(self._config, smtp.resolver).run()
+                    background.append(group.create_task(watching, name="lists"))
                 for endpoint, sock in self._sockets:
                     self._listeners.append(await self._listen(endpoint, sock, handshakes, smtp, imap, web))
                 _logger.info("serving")
                 ready()
                 await stop.wait()
                 await self._shut_down(web)
-                running.cancel()
-                following.cancel()
-                training.cancel()
-                calling.cancel()
+                for task in background:
+                    task.cancel()
 
     async def _listen(
         self,

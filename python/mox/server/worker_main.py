@@ -34,7 +34,7 @@ async def serve(setup: WorkerSetup) -> None:
     loglevels.follow(bus)
     sync = ConfigSync(config, bus, setup.processes - 1)
     sockets = [(item.endpoint(), socket.socket(fileno=item.descriptor)) for item in setup.sockets]
-    worker = Worker(config, bus, sockets)
+    worker = Worker(config, bus, sockets, is_first=setup.number == 0)
     try:
         await worker.run(stop, lambda: bus.publish("worker-ready", str(setup.number).encode()))
     finally:

@@ -127,3 +127,45 @@ async def test_socket(path: Path, tmp_path: Path) -> None:
     listener.close()
     await listener.wait_closed(5)
     compare(transcript, output, path)
+
+
+async def test_idle_clients_are_told_of_a_shutdown(tmp_path: Path) -> None:
+    stopping = asyncio.Event()
+
+    async def run(conn: Connection) -> None:
+        await Shell(conn, session({}), ScriptedHandler(str(tmp_path)), stopping, None, NO_DELAYS).run()
+
+    sock = socket.create_server(("127.0.0.1", 0))
+    listener = await serve(sock, run)
+    reader, writer = await asyncio.open_connection(*sock.getsockname())
+    assert (await reader.readline()).startswith(b"220 ")
+    stopping.set()
+    assert await reader.read() == b"421 4.3.2 shutting down\r\n"
+    writer.close()
+    listener.close()
+    await listener.wait_closed(5)
+
+
+async def test_silent_clients_are_timed_out(tmp_path: Path) -> None:
+    class Silent(FakeConnection):
+        async def read(self, timeout_s: float) -> bytes:
+            raise TimeoutError
+
+    conn = Silent(Transcript({}, []), 1)
+    shell = Shell(conn, session({}), ScriptedHandler(str(tmp_path)), asyncio.Event(), None, NO_DELAYS)  # type: ignore[arg-type]
+    await shell.run()
+    assert conn.output.endswith(b"421 4.4.2 timed out\r\n")
+
+
+async def test_slow_clients_get_replies_byte_by_byte(tmp_path: Path) -> None:
+    transcript = load(FOLDER / "helo.txt")
+    conn = FakeConnection(transcript, 1 << 20)
+    pieces: list[bytes] = []
+    conn.write = pieces.append  # type: ignore[method-assign]
+    slow = session(transcript.options)
+    slow.is_slow = True
+    times = Times(drip=0.00001, write=0.05, drip_margin=0.03)
+    await Shell(conn, slow, ScriptedHandler(str(tmp_path)), asyncio.Event(), None, times).run()  # type: ignore[arg-type]
+    assert pieces[:4] == [b"2", b"2", b"0", b" "]
+    assert len(max(pieces, key=len)) > 1, "the rest comes at once before the time-out"
+    compare(transcript, b"".join(pieces), FOLDER / "helo.txt")

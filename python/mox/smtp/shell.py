@@ -112,12 +112,25 @@ class Shell:
         self._data_ends_at: float | None = None
         self._octets = 0
         self._started = time.monotonic()
+        self._is_idle = False
 
     async def run(self) -> None:
         """Until the session ends. Raises ConnectionError when the peer is gone."""
-        while await self._step():
-            pass
-        await self._flush()
+        goodbye = asyncio.get_running_loop().create_task(self._say_goodbye())
+        try:
+            while await self._step():
+                pass
+            await self._flush()
+        finally:
+            goodbye.cancel()
+
+    async def _say_goodbye(self) -> None:
+        """When the program stops, a client that says nothing is told and let go; others are between two commands."""
+        await self._stopping.wait()
+        if self._is_idle:
+            self._session.shut_down()
+            self._conn.write(self._session.take_output())
+            await self._conn.close()
 
     async def _step(self) -> bool:
         """One event; False at the end."""
@@ -169,11 +182,14 @@ class Shell:
         session, times = self._session, self._times
         if session.is_slow and not is_data:
             await self.sleep(times.drip)
+        self._is_idle = not is_data
         try:
             data = await self._conn.read(self._read_timeout(is_data))
         except TimeoutError:
             session.fail(TIMED_OUT)
             return
+        finally:
+            self._is_idle = False
         if self._stopping.is_set() and not is_data:
             session.shut_down()
             return

@@ -152,6 +152,35 @@ async def test_partial_failure_is_told_by_a_notification(host: Host) -> None:
     assert rows == [("mjl", "", "friend", "mail delivery failure")]
 
 
+async def queued_contents(host: Host) -> list[str]:
+    rows = await host.queue.read(lambda tx: tx.run("SELECT file FROM queued"))
+    return [(host.queue.folder / file).read_text() for (file,) in rows]
+
+
+async def test_success_is_told_to_verified_senders_who_ask(host: Host) -> None:
+    """RFC 3461 §4.1, §6."""
+    asked = "RCPT TO:<mjl@mox.example> NOTIFY=SUCCESS ORCPT=rfc822;list@elsewhere.example\n"
+    hello = HELLO.replace("example>\n", "example> ENVID=E1\n")
+    await host.talk(f"{hello}{asked}{MESSAGE}")
+    content = (await queued_contents(host))[0]
+    for line in (
+        "Subject: mail delivery report",
+        "Original-Envelope-ID: E1",
+        "Original-Recipient: rfc822;list@elsewhere.example",
+        "Action: delivered",
+    ):
+        assert line in content
+    forged = await host.talk(f"{hello}{asked}{MESSAGE}", ip=BAD_IP)
+    assert forged[-1][:3] in ("250", "550")
+    assert len(await queued_contents(host)) == 1
+
+
+async def test_failures_that_nobody_wants_to_hear_of(host: Host) -> None:
+    two = "RCPT TO:<mjl@mox.example>\nRCPT TO:<nobody@mox.example> NOTIFY=NEVER\n"
+    assert (await host.talk(f"{HELLO}{two}{MESSAGE}"))[-1] == "250 2.2.0"
+    assert await queued_contents(host) == []
+
+
 async def test_a_submission(host: Host) -> None:
     text = "EHLO x\nMAIL FROM:<mjl@mox.example> ENVID=E1\nRCPT TO:<x@other.example> NOTIFY=NEVER\n"
     text += "RCPT TO:<nobody@mox.example>\nRCPT TO:<gone@mox.example>\nDATA\nFrom: <mjl@mox.example>\n\nbody\n.\n"

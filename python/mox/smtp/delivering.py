@@ -4,10 +4,12 @@ import ipaddress
 from dataclasses import replace
 from datetime import datetime
 
+from mox._rust import StagedMessage
 from mox.inbound import recipients, senders
 from mox.inbound.deliver import ListenerRules
 from mox.inbound.incoming import Envelope
-from mox.inbound.results import combine, to_notify
+from mox.inbound.notify import Wishes, worth_telling
+from mox.inbound.results import Outcome, combine
 from mox.mailauth import spf
 from mox.mailauth.spf import SpfFacts, SpfIdentity, SpfResult, SpfStatus
 from mox.smtp.events import HelloGiven, Receiver, RecipientGiven, Transaction
@@ -94,10 +96,32 @@ class DeliveryHandler(CommonHandler):
             return storage_full()
         if any(outcome.makes_slow for outcome in outcomes):
             session.is_slow = True
-        failed = to_notify(outcomes)
-        if failed:
-            await self.services.notifier.failed(envelope, staged.parse(b"").header, failed)
+        await self._notify(session, transaction, envelope, staged, outcomes)
         return combine(outcomes)
+
+    async def _notify(
+        self,
+        session: Session,
+        transaction: Transaction,
+        envelope: Envelope,
+        staged: StagedMessage,
+        outcomes: list[Outcome],
+    ) -> None:
+        """Before the reply, which makes the message ours to answer for."""
+        given = transaction.recipients
+        wishes = Wishes(
+            {r.path: r.parameters.notify for r in given},
+            {r.path: r.parameters.original for r in given},
+            transaction.parameters.envelope_id,
+        )
+        asks_success = any("SUCCESS" in r.parameters.notify for r in given)
+        may_tell = asks_success and await self._is_verified(session)
+        told = worth_telling(outcomes, wishes, may_tell)
+        if not told:
+            return
+        has_failed = any(outcome.reply is not None for outcome in told)
+        original = staged.content() if transaction.parameters.dsn_return == "FULL" and has_failed else b""
+        await self.services.notifier.notify(envelope, staged.parse(b"").header, told, wishes, original)
 
     def _envelope(self, session: Session, transaction: Transaction) -> Envelope:
         tls = self.conn.tls

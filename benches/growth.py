@@ -59,7 +59,6 @@ def multiply(tx: Tx, rows: int) -> None:
         rows,
         rows * size,
     )
-    tx.run("ANALYZE")
 
 
 async def deliver(account: Account, number: int) -> None:

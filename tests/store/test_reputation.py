@@ -130,6 +130,8 @@ class TestVolume:
         hour = 3_600_000 * 500_000
         await box.do(reputation.count_volume, NETWORKS, 10, hour)
         assert (await box.see(reputation.volume, NETWORKS[0], hour + 25 * 3_600_000)).day_messages == 0
+        assert not await box.see(reputation.has_old_volume, hour + 24 * 3_600_000)
+        assert await box.see(reputation.has_old_volume, hour + 25 * 3_600_000)
         await box.do(reputation.forget_volume, hour + 25 * 3_600_000)
         assert await box.see(lambda tx: tx.run("SELECT count(*) FROM volume")) == [(0,)]
 

@@ -19,7 +19,7 @@ import apsw
 from mox import log
 from mox._rust import MailboxIndex, StagedMessage
 from mox.net.bus import Bus
-from mox.store import blobs, erasing, mailboxes, messages
+from mox.store import blobs, erasing, mailboxes, messages, reputation
 from mox.store.blobs import BlobFolder
 from mox.store.changes import Changes
 from mox.store.engine import Engine, Tx
@@ -34,6 +34,7 @@ T = TypeVar("T")
 HOUSEKEEPING_S = 10.0
 # Wake-ups of other processes may be lost; this is how late their changes are seen then.
 POLL_S = 30.0
+TIDY_S = 3600.0
 IDLE_S = 300.0
 # A process that died keeps messages from being erased for this long.
 LEASE_MS = 600_000
@@ -352,11 +353,14 @@ class Account:
     async def _housekeeping(self) -> None:
         """Sweep once; then erase, renew the lease, look for lost wake-ups now and then, until the account is idle."""
         await self._try(self._sweep)
-        polled = time.monotonic()
+        polled, tidied = time.monotonic(), 0.0
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             await self._try(self.erase)
             now = time.monotonic()
+            if now - tidied > TIDY_S:
+                tidied = now
+                await self._try(self._tidy)
             if self._sessions and now - polled > POLL_S:
                 polled = now
                 await self._try(self.sync)
@@ -365,6 +369,12 @@ class Account:
             elif now - self._used_at > IDLE_S:
                 break
         await self._try(self._sleep)
+
+    async def _tidy(self) -> None:
+        """Drop counters that have had their time."""
+        now = now_ms()
+        if await self.read(lambda tx: reputation.has_old_volume(tx, now)):
+            await self.write(lambda tx: reputation.forget_volume(tx, now))
 
     async def _try(self, step: Callable[[], Awaitable[None]]) -> None:
         """What fails now is done the next time."""

@@ -164,6 +164,12 @@ def volume(tx: Tx, network: str, now_ms: int) -> Volume:
     return Volume(int(last), int(last_octets), day, day_octets)
 
 
+def has_old_volume(tx: Tx, now_ms: int) -> bool:
+    """`forget_volume` would remove something."""
+    sql = "SELECT 1 FROM volume WHERE account_id = ? AND hour < ? LIMIT 1"
+    return tx.one(sql, tx.account_id, now_ms // HOUR_MS - DAY_HOURS) is not None
+
+
 def forget_volume(tx: Tx, now_ms: int) -> None:
     """Remove counters that no look-up uses any more."""
     tx.run("DELETE FROM volume WHERE account_id = ? AND hour < ?", tx.account_id, now_ms // HOUR_MS - DAY_HOURS)

@@ -1,6 +1,7 @@
 //! The changing facts of a mailbox, packed, shared by all its sessions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::render;
 use crate::set::SequenceSet;
@@ -112,6 +113,8 @@ pub enum SearchKey {
 #[derive(Debug, Default)]
 pub struct MailboxIndex {
     rows: Vec<Packed>,
+    /// UIDs of the live rows, for new views.
+    live: Arc<Vec<u32>>,
     keyword_sets: Vec<String>,
     keyword_ids: HashMap<String, u32>,
 }
@@ -150,12 +153,23 @@ impl MailboxIndex {
                 save_ms: row.save_ms,
                 message_id: row.message_id,
             };
-            match self.rows.last() {
-                Some(last) if packed.uid <= last.uid => match self.find(packed.uid) {
-                    Ok(at) => self.rows[at] = packed,
-                    Err(at) => self.rows.insert(at, packed),
+            let uid = packed.uid;
+            let was_live = match self.rows.last() {
+                Some(last) if uid <= last.uid => match self.find(uid) {
+                    Ok(at) => std::mem::replace(&mut self.rows[at], packed).live,
+                    Err(at) => {
+                        self.rows.insert(at, packed);
+                        false
+                    }
                 },
-                _ => self.rows.push(packed),
+                _ => {
+                    self.rows.push(packed);
+                    false
+                }
+            };
+            if !was_live {
+                let at = self.live.partition_point(|&u| u < uid);
+                Arc::make_mut(&mut self.live).insert(at, uid);
             }
         }
     }
@@ -171,6 +185,17 @@ impl MailboxIndex {
                 self.rows[at].live = false;
             }
         }
+        match uids {
+            [uid] => {
+                if let Ok(at) = self.live.binary_search(uid) {
+                    Arc::make_mut(&mut self.live).remove(at);
+                }
+            }
+            _ => {
+                let gone: HashSet<u32> = uids.iter().copied().collect();
+                Arc::make_mut(&mut self.live).retain(|uid| !gone.contains(uid));
+            }
+        }
     }
 
     /// Forget removed messages: no session refers to them any more.
@@ -181,7 +206,13 @@ impl MailboxIndex {
     /// UIDs of the messages that are there, ascending.
     #[must_use]
     pub fn live_uids(&self) -> Vec<u32> {
-        self.rows.iter().filter(|r| r.live).map(|r| r.uid).collect()
+        self.live.to_vec()
+    }
+
+    /// What a new session sees.
+    #[must_use]
+    pub fn new_view(&self) -> SessionView {
+        SessionView::shared(Arc::clone(&self.live))
     }
 
     /// The message is there and was not removed.
@@ -556,6 +587,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn views_agree_with_a_set(
+            steps in proptest::collection::vec((any::<bool>(), proptest::collection::vec(1u32..40, 1..4)), 0..40),
+        ) {
+            let mut index = MailboxIndex::new();
+            let mut model = std::collections::BTreeSet::new();
+            for (adds, uids) in steps {
+                let (view, before) = (index.new_view(), model.clone());
+                if adds {
+                    index.upsert(uids.iter().map(|&uid| row(uid, 0, "")));
+                    model.extend(uids);
+                } else {
+                    index.remove(&uids);
+                    model.retain(|uid| !uids.contains(uid));
+                }
+                prop_assert!(view.uids().iter().eq(before.iter()));
+                prop_assert!(index.new_view().uids().iter().eq(model.iter()));
+            }
+        }
+
         #[test]
         fn upserts_agree_with_a_map(changes in proptest::collection::vec((1u32..50, 0u32..32), 0..80)) {
             let mut index = MailboxIndex::new();

@@ -1,11 +1,13 @@
 //! What one session sees of its mailbox: UIDs in order; the sequence number is the position.
 
+use std::sync::Arc;
+
 use crate::set::SequenceSet;
 
-/// Sorted UIDs of a session. 4 bytes a message.
+/// Sorted UIDs of a session. 4 bytes a message, shared with the index and with other sessions until they differ.
 #[derive(Debug, Clone, Default)]
 pub struct SessionView {
-    uids: Vec<u32>,
+    uids: Arc<Vec<u32>>,
 }
 
 impl SessionView {
@@ -16,6 +18,14 @@ impl SessionView {
             uids.sort_unstable();
         }
         uids.dedup();
+        Self {
+            uids: Arc::new(uids),
+        }
+    }
+
+    /// A view of ascending UIDs that others see too. Takes no time, however many they are.
+    #[must_use]
+    pub fn shared(uids: Arc<Vec<u32>>) -> Self {
         Self { uids }
     }
 
@@ -60,7 +70,7 @@ impl SessionView {
         let before = self.uids.len();
         for &uid in uids {
             if self.uids.last().is_none_or(|&last| uid > last) {
-                self.uids.push(uid);
+                Arc::make_mut(&mut self.uids).push(uid);
             }
         }
         self.uids.len() - before
@@ -79,16 +89,17 @@ impl SessionView {
             }
         }
         if let Some(&first) = gone.first() {
+            let uids = Arc::make_mut(&mut self.uids);
             let (mut write, mut next) = (first, 0);
-            for read in first..self.uids.len() {
+            for read in first..uids.len() {
                 if gone.get(next) == Some(&read) {
                     next += 1;
                 } else {
-                    self.uids[write] = self.uids[read];
+                    uids[write] = uids[read];
                     write += 1;
                 }
             }
-            self.uids.truncate(write);
+            uids.truncate(write);
         }
         reported
     }

@@ -166,7 +166,7 @@ impl MailboxIndex {
 
     fn new_view(&self) -> SessionView {
         SessionView {
-            view: imapparse::SessionView::new(self.read().live_uids()),
+            view: self.read().new_view(),
         }
     }
 

@@ -1,6 +1,7 @@
 """Import, export, repairs and verification (spec/cli.md sections 10 to 12 and 23)."""
 
 import imaplib
+import threading
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,39 @@ def test_verifydata(mox: Mox, server: MoxProcess, tmp_path: Path) -> None:
     assert mox("verifydata", str(server.folder)) == f"{server.folder}: OK\n"
     with pytest.raises(CommandError, match="is it a data directory"):
         run(["verifydata", str(tmp_path)])
+
+
+@pytest.mark.holds("cli-5b6d0c")
+@pytest.mark.holds("cli-ad3a6e")
+@pytest.mark.holds("cli-ea2e4e")
+def test_backup_while_mail_comes_and_goes(mox: Mox, server: MoxProcess, tmp_path: Path) -> None:
+    (tmp_path / "in.mbox").write_text(MBOX)
+    stopping = threading.Event()
+
+    def traffic() -> None:
+        client = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
+        client.login(USER, PASSWORD)
+        client.create("traffic")
+        while not stopping.is_set():
+            client.append("traffic", "", "", b"Subject: x\r\n\r\nbody\r\n")
+            client.select("traffic")
+            client.uid("store", "1:*", "+FLAGS", "\\Deleted")
+            client.expunge()
+        client.logout()
+
+    thread = threading.Thread(target=traffic)
+    thread.start()
+    try:
+        for number in range(3):
+            target = server.folder / "tmp" / f"backup{number}"
+            assert mox("backup", str(target)) == ""
+    finally:
+        stopping.set()
+        thread.join()
+    assert sorted(p.name for p in target.iterdir()) == ["config", "data"]
+    assert (target / "config" / "mox.conf").read_bytes() == (server.folder / "mox.conf").read_bytes()
+    assert not (target / "config" / "accounts").exists() and (target / "data" / "moxversion").exists()
+    assert run(["verifydata", str(target / "data")]) == 0
+    assert "backing up" in mox("backup", "-verbose", str(tmp_path / "other"))
+    with pytest.raises(ControlError, match="errors were encountered"):
+        mox("backup", str(target))

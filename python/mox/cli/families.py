@@ -15,6 +15,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "queue": ("queue",),
     "import": ("importing",),
     "export": ("importing",),
+    "backup": ("maintenance",),
     "verifydata": ("maintenance",),
     "retrain": ("maintenance",),
     "bumpuidvalidity": ("maintenance",),

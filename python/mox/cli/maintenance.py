@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mox.cli.command import Command, CommandError, Invocation
+from mox.cli.command import Command, CommandError, Flag, Invocation
 
 
 def _repair(name: str, count: int) -> Callable[[Invocation], None]:
@@ -15,6 +15,13 @@ def _repair(name: str, count: int) -> Callable[[Invocation], None]:
             print(chunk.decode(errors="replace"), end="")
 
     return run
+
+
+def _backup(invocation: Invocation) -> None:
+    destination = str(Path(invocation.argument(0)).absolute())
+    is_verbose = "true" if invocation.switch("verbose") else "false"
+    for chunk in invocation.stream("backup", destination, is_verbose):
+        print(chunk.decode(errors="replace"), end="")
 
 
 def _verify_data(invocation: Invocation) -> None:
@@ -37,6 +44,23 @@ def _verify_data(invocation: Invocation) -> None:
 _ONE_OR_ALL = "Without an account, for all."
 
 COMMANDS = [
+    Command(
+        ("backup",),
+        _backup,
+        """Copy configuration and data of the running server to a directory, each part as it is at one moment.
+
+Message files are linked where possible: a destination in data/tmp is quick and takes little space, and can be copied
+elsewhere afterwards. Prints warnings and errors; nothing when all is well. Check the copy with
+`mox verifydata $destdir/data`. To restore, stop the server, put the copy in place, and run `mox bumpuidvalidity` for
+accounts whose mailboxes changed.
+
+Example: mox backup data/tmp/backup-1
+""",
+        "[-verbose] $destdir",
+        1,
+        1,
+        (Flag("verbose", "tell every step", False),),
+    ),
     Command(
         ("verifydata",),
         _verify_data,

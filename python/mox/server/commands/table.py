@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
+from mox.admin.backup import BackupError
 from mox.admin.context import Admin, RequestError
 from mox.config.live import Config, ConfigError
 from mox.net.bus import Bus
@@ -19,14 +20,24 @@ from mox.outbound.suppression import SuppressionError
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.outbound.webhooks import outgoing_call
 from mox.server import loglevels
-from mox.server.commands import accounts, aliases, domains, importing, logs, maintenance, queue, tlskeys
+from mox.server.commands import accounts, aliases, backups, domains, importing, logs, maintenance, queue, tlskeys
 from mox.server.configsync import ConfigSync
 from mox.server.control import Command, Commands, ControlServer, Request
 from mox.store.errors import StoreError
 from mox.store.policy import Policies
 from mox.store.store import Store
 
-ERRORS = (RequestError, ConfigError, StoreError, ListingError, HoldRuleError, SuppressionError, NotifyError, OSError)
+ERRORS = (
+    RequestError,
+    BackupError,
+    ConfigError,
+    StoreError,
+    ListingError,
+    HoldRuleError,
+    SuppressionError,
+    NotifyError,
+    OSError,
+)
 
 
 @asynccontextmanager
@@ -75,5 +86,6 @@ def commands(admin: Admin, bus: Bus, stop: asyncio.Event) -> Commands:
         **queue.commands(admin),
         **maintenance.commands(admin),
         **importing.commands(admin),
+        **backups.commands(admin),
         **logs.commands(bus),
     }

@@ -59,6 +59,8 @@ def test_repeated(mox: MoxProcess) -> None:
     }
     assert httpx.post(url, **options).json() == httpx.post(url, **options).json()
     assert len(queued(mox.folder)) == 4
+    inside = webapi(mox, "Send", {**REQUEST, "IdempotencyKey": "order-2"})
+    assert inside.json() == httpx.post(url, **options).json()
     # Without a key every request counts.
     assert webapi(mox, "Send", REQUEST).json() != webapi(mox, "Send", REQUEST).json()
 

@@ -15,11 +15,12 @@ from typing import Any
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 
 from mox import log, metrics
+from mox._rust import accepts_gzip
 from mox.net.front import Peer
 from mox.net.limits import RateLimiter
-from mox.web.compress import MIN_BYTES, accepts_gzip, compressed, is_compressible
+from mox.web.compress import MIN_BYTES, compressed, is_compressible
 from mox.web.hosts import parse_host
-from mox.web.messages import Answer, ClientGone, HttpError, Request, Response, Stream, clean_path, forwarded_ip
+from mox.web.messages import Answer, HttpError, Request, Response, Stream, clean_path, forwarded_ip
 from mox.web.router import Router
 
 SAFETY_HEADERS = (
@@ -112,7 +113,7 @@ class Application:
             request.handler, answer = await router.answer(request)
         except HttpError as err:
             return Response(err.status, f"{err.text}\n".encode(), headers=list(err.headers))
-        except (ProtocolClosed, ClientGone):
+        except ProtocolClosed:
             return Response(499)
         except (
             Exception

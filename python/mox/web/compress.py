@@ -1,4 +1,4 @@
-"""Transparent gzip of answers (spec/web-tls.md section 13; RFC 9110 §12.5.3 for the negotiation)."""
+"""Transparent gzip of answers (spec/web-tls.md section 13); `mox._rust.accepts_gzip` has the negotiation."""
 
 import gzip
 
@@ -16,17 +16,6 @@ def is_compressible(content_type: str) -> bool:
     """Text and the like."""
     media = content_type.partition(";")[0].strip().lower()
     return media.startswith("text/") or media.endswith(("+json", "+xml")) or media in _TYPES
-
-
-def accepts_gzip(accept_encoding: str) -> bool:
-    """The client takes gzip with a quality above zero."""
-    for element in accept_encoding.split(","):
-        coding, *parameters = (part.strip().lower() for part in element.split(";"))
-        if coding != "gzip":
-            continue
-        qualities = [p.removeprefix("q=").strip() for p in parameters if p.startswith("q=")]
-        return not qualities or qualities[0].strip("0.") != ""
-    return False
 
 
 def compressed(body: bytes) -> bytes:

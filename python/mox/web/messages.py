@@ -27,10 +27,6 @@ class HttpError(Exception):
         self.status, self.text, self.headers = status, text, headers
 
 
-class ClientGone(Exception):
-    """The client closed before its answer; nobody is there to tell."""
-
-
 @dataclass(slots=True)
 class Response:
     """A whole answer. `headers` come before the common ones and win over them."""

@@ -5,6 +5,7 @@ Which services a port has is decided by its listener (spec/web-tls.md section 2)
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from mox import log
 from mox._rust import TlsTicketKeys
 from mox.config.listener import Listener, WebserverService, WebService
 from mox.config.live import Config
@@ -19,6 +20,8 @@ from mox.web.app import Application
 from mox.web.hosts import account_names, local_names, to_ascii
 from mox.web.messages import Handler
 from mox.web.router import Route, Router, ordered, service
+
+_logger = log.get("http")
 
 HTTP_ALPN = (b"h2", b"http/1.1")
 
@@ -75,7 +78,8 @@ class WebServer:
         if is_tls:
             tls = self._config.server_tls(listener_name, (*HTTP_ALPN, *(name.encode() for name in by_alpn)), tickets)
         site = Site(listener_name, port, tls, by_alpn)
-        self._routers[site.key] = self.router(listener_name, port, is_tls)
+        router = self._routers[site.key] = self.router(listener_name, port, is_tls)
+        _logger.debug("http services", listener=listener_name, port=port, kinds=", ".join(router.kinds))
         return lambda conn: self._front.serve(conn, site)
 
     def router(self, listener_name: str, port: int, is_tls: bool) -> Router:

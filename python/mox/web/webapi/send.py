@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from mox.store import mailboxes, messages
 from mox.store.engine import Tx
 from mox.store.errors import MessageLimit, OverQuota, RecipientLimit
 from mox.store.types import Flag, SpecialUse
+from mox.web.forms import UploadedFile
 from mox.web.webapi.api import Call
 from mox.web.webapi.compose import Addresses, Composed, Files, check_fields, compose, decode_files, read_uploads
 from mox.web.webapi.errors import ApiError, user_error
@@ -60,15 +61,7 @@ _RESULTS = {
 
 async def send(call: Call, request: SendRequest) -> SendResult:
     """Send"""
-    key = request.IdempotencyKey or call.request.header("idempotency-key")
-    try:
-        result = await _send(call, request, key)
-    except ApiError as err:
-        if err.code in _RESULTS:
-            metrics.webapi_submissions.labels(_RESULTS[err.code]).inc()
-        raise
-    metrics.webapi_submissions.labels("ok").inc()
-    return result
+    return await _counted(call, request, request.IdempotencyKey or call.request.header("idempotency-key"))
 
 
 async def send_batch(call: Call, batch: SendBatchRequest) -> SendBatchResult:
@@ -82,10 +75,22 @@ async def send_batch(call: Call, batch: SendBatchRequest) -> SendBatchResult:
     for number, request in enumerate(batch.Requests):
         own = request.IdempotencyKey or (f"{key[:MAX_KEY]}#{number}" if key else "")
         try:
-            items.append(SendBatchItem(Result=await _send(call, request, own)))
+            items.append(SendBatchItem(Result=await _counted(call, request, own)))
         except ApiError as err:
             items.append(SendBatchItem(Error=Error(Code=err.code, Message=err.text)))
     return SendBatchResult(items)
+
+
+async def _counted(call: Call, request: SendRequest, key_text: str) -> SendResult:
+    """Send one message, and count what became of it."""
+    try:
+        result = await _send(call, request, key_text)
+    except ApiError as err:
+        if err.code in _RESULTS:
+            metrics.webapi_submissions.labels(_RESULTS[err.code]).inc()
+        raise
+    metrics.webapi_submissions.labels("ok").inc()
+    return result
 
 
 async def _send(call: Call, request: SendRequest, key_text: str) -> SendResult:
@@ -93,7 +98,7 @@ async def _send(call: Call, request: SendRequest, key_text: str) -> SendResult:
     size = _size(request) + sum(file.size for listed in call.form.files.values() for file in listed)
     if size > call.max_message_size * 3 // 2:
         raise ApiError(Code.MESSAGE_TOO_LARGE, "message too large")
-    key = _key(call, request, key_text)
+    key = await _key(call, request, key_text)
     if key is not None:
         before = await _find(call, key)
         if before is not None:
@@ -149,17 +154,26 @@ def _size(request: SendRequest) -> int:
     return len(request.Text) + len(request.HTML) + sum(len(file.Data) for file in files)
 
 
-def _key(call: Call, request: SendRequest, text: str) -> Key | None:
-    """The idempotency key of the request, with a digest of all that matters. Raises ApiError."""
+async def _key(call: Call, request: SendRequest, text: str) -> Key | None:
+    """The idempotency key of the request, with a digest of all that is sent. Raises ApiError."""
     if not text:
         return None
     if len(text) > MAX_KEY + 4 or not text.isprintable():
         raise user_error("checking idempotency key", f"at most {MAX_KEY} printable characters are possible")
-    digest = hashlib.sha256(msgspec.json.encode(request))
-    for name in sorted(call.form.files):
-        for file in call.form.files[name]:
-            digest.update(f"\0{name}\0{file.name}\0{file.size}\0".encode("utf-8", "replace"))
-    return Key(call.account, text, digest.digest())
+    # The key may come in the request or beside it.
+    content = msgspec.json.encode(msgspec.structs.replace(request, IdempotencyKey=""))
+    if not call.form.files:
+        return Key(call.account, text, hashlib.sha256(content).digest())
+    return Key(call.account, text, await asyncio.to_thread(_digest, content, call.form.files))
+
+
+def _digest(content: bytes, uploads: Mapping[str, Sequence[UploadedFile]]) -> bytes:
+    digest = hashlib.sha256(content)
+    for name in sorted(uploads):
+        for file in uploads[name]:
+            digest.update(f"\0{name}\0{file.name}\0{file.content_type}\0{file.content_id}\0{file.size}\0".encode())
+            digest.update(file.read())
+    return digest.digest()
 
 
 async def _find(call: Call, key: Key) -> Remembered | None:

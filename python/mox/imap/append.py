@@ -178,13 +178,26 @@ async def _commit(session: Session, state: Incoming, new: list[messages.NewMessa
         return target.id, messages.add(tx, target.id, new)
 
     with store_errors(missing="TRYCREATE"):
-        return Stored(*await session.opened().write(work))
+        stored = Stored(*await session.opened().write(work))
+    _is_here(session, stored)
+    return stored
+
+
+def _is_here(session: Session, stored: Stored) -> bool:
+    """The messages came into the selected mailbox: they are told in the order of UIDs, among those of others."""
+    if session.mailbox is None or session.mailbox.id != stored.mailbox_id:
+        assert session.changes is not None
+        session.changes.own(stored.added.modseq)
+        return False
+    session.own_uids |= set(stored.added.uids)
+    return True
 
 
 async def show(session: Session, stored: Stored) -> str:
     """The text of the answer to an APPEND, after what is to be told of its mailbox."""
     added = stored.added
-    await _show(session, stored.mailbox_id, added)
+    if session.mailbox is not None and session.mailbox.id == stored.mailbox_id:
+        await session.opened().sync()
     return f"[APPENDUID {added.uidvalidity} {format_set(added.uids)}] appended"
 
 
@@ -197,19 +210,6 @@ async def replace(session: Session, state: Incoming) -> str:
     except BaseException:
         await discard(session, state)
         raise
-
-
-async def _show(session: Session, mailbox_id: int, added: messages.Added) -> None:
-    """Messages of others that came before ours are reported first: UIDs only ascend."""
-    assert session.changes is not None
-    if session.mailbox is None or session.mailbox.id != mailbox_id:
-        session.changes.own(added.modseq)
-        return
-    await session.own(added.modseq)
-    await apply_changes(session)
-    if session.view.append(added.uids):
-        session.uidnext = max(session.uidnext, added.uids[-1] + 1)
-        session.untagged(f"{len(session.view)} EXISTS")
 
 
 async def _replace(session: Session, state: Incoming) -> str:
@@ -230,10 +230,10 @@ async def _replace(session: Session, state: Incoming) -> str:
         await apply_changes(session)
         raise NoError("message was expunged")
     mailbox_id, added = done
-    # Everything of others comes first, so that message numbers are right in what follows.
-    await session.own(added.modseq)
-    await apply_changes(session)
     session.untagged(f"OK [APPENDUID {added.uidvalidity} {format_set(added.uids)}] ")
-    await _show(session, mailbox_id, added)
-    session.write(session.view.expunge([state.old_uid], session.vanishes))
+    if mailbox_id == source.id:
+        session.own_uids |= set(added.uids)
+    # The new message and the removal of the old one are told among the changes of others, in their order.
+    await session.opened().sync()
+    await apply_changes(session)
     return f"[HIGHESTMODSEQ {added.modseq}] replaced"

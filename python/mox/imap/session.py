@@ -72,6 +72,8 @@ class Session:
         self.view = SessionView([])
         self.index: MailboxIndex | None = None
         self.uidnext = 1
+        # UIDs that this session's own APPEND or REPLACE made; the client knows their flags.
+        self.own_uids: set[int] = set()
         # Sorted UIDs of `$`; None when nothing was saved (RFC 5182).
         self.saved: list[int] | None = None
 

@@ -106,7 +106,8 @@ class _Batch:
     def flush(self) -> None:
         session = self._session
         if self._added and self._grow():
-            self._flagged |= set(self._added)
+            self._flagged |= set(self._added) - session.own_uids
+            session.own_uids -= set(self._added)
         if self._flagged and session.index is not None:
             uids = sorted(self._flagged)
             session.write(session.index.render_flags(session.view, uids, session.flag_items(), session.uid_only))
@@ -205,7 +206,7 @@ async def _report_selected(session: Session, notify: Notify, changes: list[Chang
     batch = _Batch(session, new.items if new is not None else None)
     for change in changes:
         match change:
-            case MessageAdded(uid=uid) if new is not None:
+            case MessageAdded(uid=uid) if new is not None or uid in session.own_uids:
                 batch.add(uid)
             case FlagsChanged(uid=uid) if flags:
                 batch.flag(uid)

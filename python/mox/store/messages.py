@@ -4,6 +4,7 @@ The counts of mailboxes, disk usage, references to message files, threads, recip
 are kept here and nowhere else; `mox.store.verify` computes them anew and compares.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,15 +62,15 @@ class Added:
 
 def _counts(rows: Iterable[tuple[int, int]]) -> tuple[int, int, int, int, int]:
     """total, deleted, unread, unseen, size of (flags, size) rows."""
-    total = deleted = unread = unseen = size = 0
-    for flags, octets in rows:
+    rows = list(rows)
+    total = deleted = unread = unseen = 0
+    for flags, count in Counter(flags for flags, _ in rows).items():
         is_deleted, is_seen = bool(flags & _DELETED), bool(flags & _SEEN)
-        total += not is_deleted
-        deleted += is_deleted
-        unread += not is_seen and not is_deleted
-        unseen += not is_seen
-        size += octets
-    return total, deleted, unread, unseen, size
+        total += count * (not is_deleted)
+        deleted += count * is_deleted
+        unread += count * (not is_seen and not is_deleted)
+        unseen += count * (not is_seen)
+    return total, deleted, unread, unseen, sum(size for _, size in rows)
 
 
 def _recount(tx: Tx, mailbox_id: int, before: Iterable[tuple[int, int]], after: Iterable[tuple[int, int]] = ()) -> None:
@@ -238,6 +239,25 @@ def _live(tx: Tx, mailbox_id: int, uids: Sequence[int] | None) -> list[LiveRow]:
     return [row for row in rows if row[0] in wanted]
 
 
+def _are_neighbours(tx: Tx, mailbox_id: int, rows: Sequence[LiveRow]) -> bool:
+    """No other live message has a UID between those of these, ascending ones: one statement can change them all."""
+    found = tx.one(
+        "SELECT count(*) FROM message WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ?",
+        tx.account_id,
+        mailbox_id,
+        rows[0][0],
+        rows[-1][0],
+    )
+    return found is not None and found[0] == len(rows)
+
+
+def _ranges(tx: Tx, mailbox_id: int, rows: Sequence[LiveRow]) -> list[tuple[int, int]]:
+    """UIDs of live messages as few ranges that hold no others."""
+    if _are_neighbours(tx, mailbox_id, rows):
+        return [(rows[0][0], rows[-1][0])]
+    return [(row[0], row[0]) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class StoreResult:
     """What STORE did: messages as they are now, those refused by UNCHANGEDSINCE, and the modseq if any changed."""
@@ -282,11 +302,19 @@ def set_flags(
 
 def _save_flags(tx: Tx, mailbox_id: int, changed: list[tuple[LiveRow, int, str]]) -> None:
     modseq = tx.next_modseq()
-    tx.many(
+    update = (
         "UPDATE message_hot SET flags = ?, keywords = ?, modseq = ? "
-        "WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
-        [(flags, words, modseq, tx.account_id, mailbox_id, row[0]) for row, flags, words in changed],
+        "WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ? AND expunged = 0"
     )
+    if len({(flags, words) for _, flags, words in changed}) == 1:
+        _, flags, words = changed[0]
+        ranges = _ranges(tx, mailbox_id, [row for row, _, _ in changed])
+        tx.many(update, [(flags, words, modseq, tx.account_id, mailbox_id, low, high) for low, high in ranges])
+    else:
+        tx.many(
+            update,
+            [(flags, words, modseq, tx.account_id, mailbox_id, row[0], row[0]) for row, flags, words in changed],
+        )
     _recount(tx, mailbox_id, ((r[1], r[4]) for r, _, _ in changed), ((flags, r[4]) for r, flags, _ in changed))
     marked = [(r, flags) for r, flags, _ in changed if (r[1] ^ flags) & JUNK_FLAGS]
     reputation.mark(tx, [(r[7], r[1], flags) for r, flags in marked])
@@ -325,8 +353,9 @@ def _tombstones(tx: Tx, mailbox_id: int, rows: list[LiveRow]) -> int:
     """The rows are no messages of the mailbox any more."""
     modseq = tx.next_modseq()
     tx.many(
-        "UPDATE message_hot SET expunged = 1, modseq = ? WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
-        [(modseq, tx.account_id, mailbox_id, r[0]) for r in rows],
+        "UPDATE message_hot SET expunged = 1, modseq = ? "
+        "WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ? AND expunged = 0",
+        [(modseq, tx.account_id, mailbox_id, low, high) for low, high in _ranges(tx, mailbox_id, rows)],
     )
     _recount(tx, mailbox_id, ((r[1], r[4]) for r in rows))
     return modseq
@@ -352,15 +381,31 @@ def copy(
         return Copied(target.uidvalidity, [], [], 0)
     first = _reserve(tx, len(rows), sum(r[4] for r in rows), quota)
     pairs = [(first + i, tx.account_id, r[7]) for i, r in enumerate(rows)]
-    tx.many(
-        f"INSERT INTO message_cold (account_id, message_id, {_COLD}) SELECT account_id, ?, {_COLD} FROM message_cold "
-        "WHERE account_id = ? AND message_id = ?",
-        pairs,
-    )
-    tx.many(
-        "UPDATE blob SET refs = refs + 1 WHERE account_id = ?1 AND blob_id = "
-        "(SELECT blob_id FROM message_cold WHERE account_id = ?1 AND message_id = ?2)",
-        [(tx.account_id, new) for new, _, _ in pairs],
+    if _are_neighbours(tx, mailbox_id, rows):
+        tx.run(
+            f"INSERT INTO message_cold (account_id, message_id, {_COLD}) "
+            f"SELECT account_id, ? + row_number() OVER (ORDER BY uid) - 1, {_COLD} FROM (SELECT h.uid, c.* "
+            "FROM message_hot h JOIN message_cold c ON c.account_id = h.account_id AND c.message_id = h.message_id "
+            "WHERE h.account_id = ? AND h.mailbox_id = ? AND h.uid BETWEEN ? AND ? AND h.expunged = 0) AS live",
+            first,
+            tx.account_id,
+            mailbox_id,
+            rows[0][0],
+            rows[-1][0],
+        )
+    else:
+        tx.many(
+            f"INSERT INTO message_cold (account_id, message_id, {_COLD}) "
+            f"SELECT account_id, ?, {_COLD} FROM message_cold WHERE account_id = ? AND message_id = ?",
+            pairs,
+        )
+    tx.run(
+        "UPDATE blob SET refs = refs + added.number FROM (SELECT blob_id, count(*) AS number FROM message_cold "
+        "WHERE account_id = ?1 AND message_id BETWEEN ?2 AND ?3 GROUP BY blob_id) AS added "
+        "WHERE blob.account_id = ?1 AND blob.blob_id = added.blob_id",
+        tx.account_id,
+        first,
+        first + len(rows) - 1,
     )
     recipients.copy(tx, [(new, old) for new, _, old in pairs])
     threads.copied(tx, [(new, old) for new, _, old in pairs])

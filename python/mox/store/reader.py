@@ -101,8 +101,8 @@ class Reader:
         changes: list[Change] = []
         removed: dict[tuple[int, int], list[int]] = {}
         updated: dict[int, list[Any]] = {}
-        for mailbox_id, create_seq, expunged, *hot in rows:
-            uid, modseq = hot[0], hot[3]
+        for row in rows:
+            mailbox_id, create_seq, expunged, uid, _, _, modseq = row[:7]
             if expunged:
                 # One that came and went since the last look was never told of; an index that was loaded since has it.
                 if create_seq <= self.position:
@@ -110,7 +110,7 @@ class Reader:
                 elif mailbox_id in self.indexes:
                     self.indexes[mailbox_id].remove([uid])
                 continue
-            updated.setdefault(mailbox_id, []).append(tuple(hot))
+            updated.setdefault(mailbox_id, []).append(row[3:])
             is_new = create_seq > self.position
             if is_new:
                 changes.append(MessageAdded(create_seq, mailbox_id, uid))

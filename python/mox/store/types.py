@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -97,8 +98,7 @@ class Mailbox:
         return self.total, self.deleted, self.unread, self.unseen, self.size
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFlags:
+class StoredFlags(NamedTuple):
     """A message after a flag change, and its modseq before."""
 
     uid: int

@@ -368,9 +368,10 @@ async def test_one_address_twice_gets_one_copy_and_an_account_one_file(make: Mak
     world = make(accounts)
     outcomes = await world.deliver("mjl@mox.example", "MJL@mox.example", "also@mox.example")
     assert len(outcomes) == 2
+    assert len(await world.deliver("mjl+a@mox.example", "mjl+b@mox.example", "mjl+a@mox.example")) == 2
     opened = await world.store.open("mjl")
     rows = await opened.read(lambda tx: tx.run("SELECT refs FROM blob"))
-    assert rows == [(2,)]
+    assert rows == [(2,), (2,)]
 
 
 async def test_content_junk_is_refused(make: Make) -> None:

@@ -230,6 +230,21 @@ async def test_require_tls(office: Office, given: bool | None, fields: str, kept
     assert (await office.send(header=HEADER + fields, require_tls=given))[0].require_tls is kept
 
 
+@pytest.mark.parametrize(
+    ("content", "said", "code"),
+    [
+        (f"{HEADER}\r\nbody ö\r\n", {}, 500),
+        (f"{HEADER}\r\nbody ö\r\n", {"said_8bit": True}, 250),
+        (f"{HEADER}X: ö\r\n\r\n", {"said_8bit": True}, 550),
+        (f"{HEADER}X: ö\r\n\r\n", {"said_8bit": True, "said_utf8": True}, 250),
+        (f"{HEADER}Return-Path: <>\r\n\r\n", {}, 550),
+    ],
+)
+async def test_strictness(office: Office, content: str, said: dict[str, bool], code: int) -> None:
+    assert (await office.code(content=content, is_pedantic=True, **said))[0] == code
+    assert (await office.code(content=content))[0] == 250
+
+
 async def test_future_release_and_notifications(office: Office) -> None:
     message = (await office.send(release_ms=2_000_000_000_000, release_request="for;5", envelope_id="E1"))[0]
     assert (message.next_ms, message.future_release, message.envelope_id) == (2_000_000_000_000, "for;5", "E1")

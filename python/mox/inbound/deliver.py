@@ -12,7 +12,6 @@ import apsw
 
 from mox import log, metrics
 from mox._rust import StagedMessage
-from mox.config.account import Account as AccountConfig
 from mox.config.live import Config
 from mox.config.tables import Found
 from mox.dns.resolver import Resolver
@@ -108,10 +107,8 @@ class Deliverer:
         found: dict[str, tuple[Path, Target | Reply]] = {}
         for path in envelope.recipients:
             target = recipients.find_target(self.config, path)
-            if isinstance(target, Target) and target.found is not None:
-                key = target.found.canonical if not target.found.is_catchall else str(path)
-            else:
-                key = str(path)
+            entry = self.config.domain(path.domain)
+            key = str(path) if entry is not None and entry.options.LocalpartCaseSensitive else str(path).lower()
             found.setdefault(key, (path, target))
         return sorted(found.values(), key=lambda item: item[1].rank if isinstance(item[1], Target) else 3)
 
@@ -155,7 +152,7 @@ class Deliverer:
         is_report = report is not None and report.report is not None
         if is_report and report is not None and self.neighbours.reports is not None:
             await self.neighbours.reports.store(report, transaction.incoming)
-        elif self._must_wait(analysis, analysis.config):
+        elif self._must_wait(analysis):
             await self._wait(transaction)
         return await self._store(transaction, path, analysis, lines, is_seen=is_report)
 
@@ -198,11 +195,12 @@ class Deliverer:
         return prefix(incoming, str(path), delivered_to, decision.reason, decision.texts, overrides, problems)
 
     @staticmethod
-    def _must_wait(analysis: Analysis, config: AccountConfig) -> bool:
+    def _must_wait(analysis: Analysis) -> bool:
         """Nothing speaks for or against the sender: a short wait costs a spammer more than a friend."""
         rule = analysis.ruleset
         is_forward = rule is not None and rule.IsForward
-        return analysis.decision.reason == "no-bad-signals" and not is_forward and not config.NoFirstTimeSenderDelay
+        is_new = analysis.decision.reason == "no-bad-signals" and not is_forward
+        return is_new and not analysis.config.NoFirstTimeSenderDelay
 
     @staticmethod
     async def _wait(transaction: _Transaction) -> None:
@@ -273,7 +271,7 @@ class Deliverer:
         accepted = {address: a for address, a in analyses.items() if a.decision.is_accepted}
         first = next(iter(accepted.values()), next(iter(analyses.values())))
         await self._evaluate(incoming, path, found, first)
-        if any(self._must_wait(a, a.config) for a in accepted.values()):
+        if any(self._must_wait(a) for a in accepted.values()):
             await self._wait(transaction)
         outcomes = []
         for address, analysis in analyses.items():

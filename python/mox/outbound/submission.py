@@ -66,6 +66,10 @@ class Submission:
     hostname: str = "localhost"
     received: Callable[[str, bool], bytes] = _no_trace
     transport: str = ""
+    # What the client announced; looked at only when it is to be strict.
+    is_pedantic: bool = False
+    said_8bit: bool = False
+    said_utf8: bool = False
 
 
 class SubmissionRefused(Exception):
@@ -252,7 +256,19 @@ def _read(submission: Submission, staged: StagedMessage) -> tuple[_Message, bool
         parsed = staged.parse(b"")
     paths = [r.path for r in submission.recipients]
     needs_utf8 = message_content.needs_utf8(submission.sender, paths, parsed)
+    if submission.is_pedantic:
+        _be_strict(submission, staged, content[: parsed.header_size], needs_utf8)
     return _Message(content, parsed.header_size, staged, found, parsed.subject, extra), needs_utf8
+
+
+def _be_strict(submission: Submission, staged: StagedMessage, header: bytes, needs_utf8: bool) -> None:
+    """What user agents do wrong and real mail survives. Raises SubmissionRefused."""
+    if staged.has_8bit and not submission.said_8bit:
+        raise SubmissionRefused(Reply(500, "5.6.0", "8-bit data needs BODY=8BITMIME"), "badmessage")
+    if needs_utf8 and not submission.said_utf8:
+        raise SubmissionRefused(Reply(550, "5.6.0", "the message needs SMTPUTF8"), "missingsmtputf8")
+    if header_values(header, "Return-Path"):
+        raise SubmissionRefused(Reply(550, "5.6.0", "Return-Path is not for submission"), "badheader")
 
 
 def _unicode(path: Path) -> Path:

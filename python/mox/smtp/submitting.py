@@ -115,6 +115,9 @@ class SubmissionHandler(CommonHandler):
             return_full=given.dsn_return == "FULL",
             hostname=session.offer.hostname,
             received=trace,
+            is_pedantic=session.offer.pedantic,
+            said_8bit=given.body == "8BITMIME",
+            said_utf8=given.utf8,
         )
 
     async def authenticate(self, session: Session, mechanism: str, initial: bytes | None, ask: Ask) -> tuple[str, str]:

@@ -1,15 +1,19 @@
 """Import, export, repairs and verification (spec/cli.md sections 10 to 12 and 23)."""
 
 import imaplib
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from mox.cli.command import CommandError
 from mox.cli.main import run
+from mox.server import control
 from mox.server.control import ControlError
 from tests.cli.conftest import Mox
+from tests.cli.test_running_server import wait_until
 from tests.server_process import PASSWORD, USER, MoxProcess
 
 MBOX = """\
@@ -140,3 +144,61 @@ def test_backup_while_mail_comes_and_goes(mox: Mox, server: MoxProcess, tmp_path
     assert "backing up" in mox("backup", "-verbose", str(tmp_path / "other"))
     with pytest.raises(ControlError, match="errors were encountered"):
         mox("backup", str(target))
+
+
+@pytest.mark.holds("cli-d37371")
+@pytest.mark.holds("cli-fe9357")
+def test_sessions_see_imported_messages_with_their_keywords(mox: Mox, server: MoxProcess, tmp_path: Path) -> None:
+    (tmp_path / "in.mbox").write_text(MBOX)
+    client = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
+    client.login(USER, PASSWORD)
+    client.create("watched")
+    client.select("watched")
+    mox("import", "mbox", "mox", "watched", str(tmp_path / "in.mbox"))
+    wait_until(lambda: (client.noop(), client.response("EXISTS"))[1][1][-1] == b"2")
+    _status, data = client.fetch("1:2", "(UID FLAGS)")
+    assert b"custom" in data[0] and b"UID 1 " in data[0] and b"UID 2 " in data[1]
+    client.append("watched", "", "", b"Subject: later\r\n\r\n")
+    _status, data = client.uid("search", None, "ALL")
+    assert data == [b"1 2 3"]
+    _status, flags = client.select("watched"), client.response("FLAGS")
+    assert b"custom" in flags[1][0]
+    client.logout()
+
+
+@pytest.mark.holds("cli-58baec")
+def test_an_import_over_quota_leaves_nothing(mox: Mox, server: MoxProcess, tmp_path: Path) -> None:
+    mox("config", "account", "add", "small", "small@localhost")
+    text = (server.folder / "domains.conf").read_text()
+    (server.folder / "domains.conf").write_text(text.replace("\tsmall:\n", "\tsmall:\n\t\tQuotaMessageSize: 200\n"))
+    (tmp_path / "in.mbox").write_text(MBOX)
+    wait_until(lambda: "maximum total message size" in _failed(mox, tmp_path / "in.mbox"))
+    assert mox("recalculatemailboxcounts", "small") == ""
+    assert not list((server.folder / "accounts" / "small" / "msg").rglob("[0-9]*"))
+
+
+def _failed(mox: Mox, path: Path) -> str:
+    """What an import into the small account says, empty when it worked and was taken back."""
+    try:
+        mox("import", "mbox", "small", "Inbox", str(path))
+    except ControlError as err:
+        return str(err)
+    return ""
+
+
+@pytest.mark.holds("cli-62d6d1")
+def test_many_connections_and_one_that_leaves_in_the_middle(mox: Mox, server: MoxProcess) -> None:
+    def leave() -> None:
+        answer = control.stream(server.folder, "queuedump", "1")
+        answer.close()
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(server.folder / "ctl"))
+            sock.sendall(b"importmbox\nmox\n")
+
+    def look() -> None:
+        assert "mox\n" in control.call(server.folder, "accountlist")
+
+    with ThreadPoolExecutor(20) as pool:
+        for done in [pool.submit(work) for work in [look, leave] * 50]:
+            done.result()
+    assert "mox" in mox("config", "account", "list")

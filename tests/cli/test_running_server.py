@@ -218,6 +218,21 @@ def test_the_admin_password_is_replaced(mox: Mox, server: MoxProcess) -> None:
     assert after != before and after.startswith(b"$2")
 
 
+@pytest.mark.holds("cli-3d4b29")
+def test_a_password_can_be_set_as_soon_as_the_socket_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = MoxProcess(tmp_path / "mox")
+    server.init()
+    monkeypatch.setattr(server, "wait_ready", lambda: None)
+    server.start()
+    try:
+        wait_until(lambda: (server.folder / "ctl").exists())
+        monkeypatch.setattr(sys, "stdin", io.StringIO("another good password"))
+        assert run(["-config", str(server.folder / "mox.conf"), "setaccountpassword", "mox"]) == 0
+        assert log_in(server, "mox@localhost", "another good password") == "OK"
+    finally:
+        server.stop()
+
+
 @pytest.mark.interop
 def test_changes_reach_all_workers_before_the_command_ends(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -133,3 +133,14 @@ def test_readers_never_see_half_a_change(config: Config) -> None:
         done.set()
         reader.join()
     assert not wrong
+
+
+def test_certificates_that_cannot_be_used_are_named(folder: Path, edit: Edit) -> None:
+    tls = "\t\tTLS:\n\t\t\tKeyCerts:\n\t\t\t\t-\n\t\t\t\t\tCertFile: mox.conf\n\t\t\t\t\tKeyFile: key.pem\n"
+    edit("mox.conf", "\t\tSMTP:\n\t\t\tEnabled", f"{tls}\t\tSMTP:\n\t\t\tEnabled")
+    config = Config.load(folder / "mox.conf")
+    with pytest.raises(ConfigError, match=r"mox\.conf with key\.pem"):
+        config.server_tls("public")
+    (folder / "key.pem").unlink()
+    with pytest.raises(ConfigError, match="No such file"):
+        config.server_tls("public")

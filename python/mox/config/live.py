@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mox import log
-from mox._rust import TlsKnownKeys, TlsTicketKeys
+from mox._rust import TlsError, TlsKnownKeys, TlsTicketKeys
 from mox.config import files, sconf_write
 from mox.config.account import Account
 from mox.config.check_static import check_static
@@ -159,16 +159,18 @@ class Config:
         client_keys: TlsKnownKeys | None = None,
     ) -> ServerTls | None:
         """Certificates of a listener, with the protocols to choose from by ALPN; with `client_keys`, clients are asked
-        for a certificate unless the listener forbids it. Raises ConfigError for files that cannot be read."""
+        for a certificate unless the listener forbids it. Raises ConfigError for files that cannot be used."""
         tls = self.static.Listeners[listener].TLS
         if tls is None or not tls.KeyCerts:
             return None
         folder = self.path.parent
         try:
             keys = [((folder / k.CertFile).read_bytes(), (folder / k.KeyFile).read_bytes()) for k in tls.KeyCerts]
-        except OSError as err:
-            raise ConfigError(f"TLS of listener {listener}: {err}") from err
-        return ServerTls(keys, alpn, None if tls.ClientAuthDisabled else client_keys, tickets)
+            asked = None if tls.ClientAuthDisabled else client_keys
+            return ServerTls(keys, alpn, asked, tickets, tls13_only=tls.MinVersion == "TLSv1.3")
+        except (OSError, TlsError) as err:
+            named = ", ".join(f"{k.CertFile} with {k.KeyFile}" for k in tls.KeyCerts)
+            raise ConfigError(f"TLS of listener {listener} ({named}): {err}") from err
 
     # --- following the file ---
 

@@ -9,8 +9,8 @@ from mox.admin.context import Admin, change_here
 from mox.config.live import Config
 from mox.net.bus import LocalBus
 from mox.outbound.notices import AccountNotices
+from mox.outbound.notifier import SenderNotifier
 from mox.outbound.queue import Queue
-from mox.outbound.runner import Runner
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.store.store import Store
 from tests.config.conftest import config, edit, folder
@@ -18,10 +18,6 @@ from tests.config.conftest import config, edit, folder
 __all__ = ["config", "edit", "folder"]
 
 Unchanged = Callable[[], None]
-
-
-async def _deliver(_claim: object) -> list[object]:
-    raise AssertionError("nothing is delivered here")
 
 
 @pytest.fixture
@@ -32,7 +28,7 @@ async def admin(config: Config) -> AsyncIterator[Admin]:
     surroundings = ConfigSurroundings(config)
     store, queue = Store(config.data_dir, bus), Queue(config.data_dir, bus, surroundings)
     notices = AccountNotices(config, store)
-    notifier = Runner(queue, _deliver, notices.store, "mail.example.org", surroundings.is_local)  # type: ignore[arg-type]
+    notifier = SenderNotifier(queue, notices.store, "mail.example.org")
     yield Admin(config, store, queue, notifier, change_here(config))
     await queue.close()
     await store.close()

@@ -25,6 +25,7 @@ from mox.outbound.host import Route, Tools
 from mox.outbound.listing import MESSAGES, RETIRED, Filter
 from mox.outbound.mtasts import HttpsFetcher
 from mox.outbound.mtastscache import PolicyCache
+from mox.outbound.notifier import SenderNotifier
 from mox.outbound.outcomes import Outcome
 from mox.outbound.pool import Pool
 from mox.outbound.queue import Queue
@@ -168,14 +169,18 @@ class Bench:
     async def retired(self) -> list[Retired]:
         return await self.queue.read(lambda tx: RETIRED.select(tx))
 
-    def runner(self) -> Runner:
-        async def notify(notice: Notice) -> None:
-            self.notices.append(notice)
+    async def _notify(self, notice: Notice) -> None:
+        self.notices.append(notice)
 
+    @property
+    def notifier(self) -> SenderNotifier:
+        return SenderNotifier(self.queue, self._notify, "mail.mox.example")
+
+    def runner(self) -> Runner:
         return Runner(
             self.queue,
             self.deliver,  # type: ignore[arg-type]
-            notify,
+            self._notify,
             "mail.mox.example",
             lambda domain: domain in self.local,
             self.limits,

@@ -124,7 +124,7 @@ async def test_failed_dial_uses_one_attempt(tmp_path: Path) -> None:
 async def test_fail_by_administrator(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         (message_id, other) = [*(await bench.add(new(next_ms=FAR_MS))), *(await bench.add(new(next_ms=FAR_MS)))]
-        assert await operations.fail(bench.queue, bench.runner(), Filter(ids=[message_id])) == 1
+        assert await operations.fail(bench.queue, bench.notifier, Filter(ids=[message_id])) == 1
         assert [m.id for m in await bench.messages()] == [other]
         assert await bench.messages(Filter(ids=[message_id])) == []
         (notice,) = bench.notices
@@ -159,7 +159,7 @@ async def test_what_is_kept_and_told(
         await bench.add(new(next_ms=FAR_MS if how in ("failed", "dropped") else 0))
         match how:
             case "failed":
-                await operations.fail(bench.queue, bench.runner(), Filter())
+                await operations.fail(bench.queue, bench.notifier, Filter())
             case "dropped":
                 await operations.drop(bench.queue, Filter())
             case _:

@@ -9,8 +9,8 @@ from mox.config.addresses import Address, AddressError, parse_address
 from mox.config.live import Config
 from mox.config.model import Dynamic
 from mox.dns.names import Domain, DomainError, parse_domain
+from mox.outbound.notifier import SenderNotifier
 from mox.outbound.queue import Queue
-from mox.outbound.runner import Runner
 from mox.store.store import Store
 
 logger = log.get("admin")
@@ -32,7 +32,7 @@ class Admin:
     config: Config
     store: Store
     queue: Queue
-    notifier: Runner
+    notifier: SenderNotifier
     change: Callable[[Edit], Awaitable[Dynamic]]
 
 

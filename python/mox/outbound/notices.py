@@ -3,7 +3,7 @@
 from mox._rust import stage_bytes
 from mox.config.live import Config
 from mox.outbound.dsn import Notice
-from mox.outbound.runner import NotifyError
+from mox.outbound.notifier import NotifyError
 from mox.store import mailboxes, messages
 from mox.store.engine import Tx
 from mox.store.errors import StoreError

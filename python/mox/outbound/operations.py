@@ -4,13 +4,14 @@ runners. Attempts in progress go on; their outcome is dropped when the message i
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mox.message.dsn import Action
 from mox.outbound import hooks, lanes, outcomes, suppression
 from mox.outbound.events import Event, Surroundings
 from mox.outbound.listing import HOOKS, MESSAGES, Filter
+from mox.outbound.notifier import SenderNotifier
 from mox.outbound.outcomes import CANCELED_TEXT, Outcome
 from mox.outbound.queue import Queue
 from mox.outbound.records import Message, now_ms
-from mox.outbound.runner import Runner
 from mox.store.engine import Tx
 
 
@@ -59,12 +60,12 @@ def set_require_tls(tx: Tx, which: Filter, require_tls: bool | None) -> int:
     return len(messages)
 
 
-async def fail(queue: Queue, runner: Runner, which: Filter) -> int:
+async def fail(queue: Queue, notifier: SenderNotifier, which: Filter) -> int:
     """Fail messages: their senders get a notification, the event is `failed`; how many."""
     messages = await queue.read(lambda tx: MESSAGES.select(tx, which))
     outcome = Outcome(False, True, error=CANCELED_TEXT)
     for message in messages:
-        await runner.notify_failure(replace(message, last_ms=message.last_ms or now_ms()), outcome)
+        await notifier.tell(replace(message, last_ms=message.last_ms or now_ms()), outcome, Action.FAILED)
     return await _retire(queue, messages, Event.FAILED, outcome)
 
 
@@ -110,10 +111,10 @@ def cancel_hooks(tx: Tx, surroundings: Surroundings, which: Filter) -> int:
     return len(found)
 
 
-async def remove_account(queue: Queue, runner: Runner, account: str) -> None:
+async def remove_account(queue: Queue, notifier: SenderNotifier, account: str) -> None:
     """Fail the messages, cancel the webhooks and forget the suppression list of an account that is removed."""
     which = Filter(account=account)
-    await fail(queue, runner, which)
+    await fail(queue, notifier, which)
 
     def forget(tx: Tx) -> None:
         cancel_hooks(tx, queue.surroundings, which)

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import apsw
 
 from mox import log, metrics
-from mox.message.compose import ComposeError
 from mox.message.dsn import Action
-from mox.outbound import claims, dsn, hooks, lanes, outcomes
+from mox.outbound import claims, hooks, lanes, outcomes
 from mox.outbound.backoff import Schedule
 from mox.outbound.claims import Claim, Claimer
+from mox.outbound.notifier import Notify, SenderNotifier
 from mox.outbound.outcomes import Effects, Outcome
 from mox.outbound.queue import Queue
 from mox.outbound.records import Message, Result, columns, from_row, now_ms, to_column, with_result
@@ -34,13 +34,8 @@ DATABASE_RETRY_S = 1.0
 INTERRUPTED = "interrupted"
 
 Deliver = Callable[[Claim], Awaitable[Sequence[Outcome]]]
-Notify = Callable[[dsn.Notice], Awaitable[None]]
 
 _logger = log.get("queue")
-
-
-class NotifyError(Exception):
-    """A notification could not be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ class Runner:
     """Delivers from a queue.
 
     `deliver` returns an outcome for each message of the claim, in order; its unexpected exceptions count as temporary
-    failures. `notify` stores a notification for a sender and raises NotifyError. `is_local` tells recipient domains
+    failures. `notify` stores a notification for a sender. `is_local` tells recipient domains
     whose mail stays here, which are not limited as remote servers are.
     """
 
@@ -91,9 +86,10 @@ class Runner:
         limits: Limits | None = None,
         schedule: Schedule | None = None,
     ) -> None:
-        self._queue, self._deliver, self._notify, self._hostname = queue, deliver, notify, hostname
+        self._queue, self._deliver = queue, deliver
         self._limits = limits or Limits()
         self._schedule = schedule or Schedule()
+        self._notifier = SenderNotifier(queue, notify, hostname, self._schedule)
         self.owner = new_owner()
         self._claimer = Claimer(
             owner=self.owner,
@@ -217,26 +213,12 @@ class Runner:
         is_last = self._schedule.is_last(message.attempts, message.max_attempts)
         return outcome.success or outcome.permanent or is_last
 
-    async def notify_failure(self, message: Message, outcome: Outcome) -> None:
-        """Tell the sender of a message that an administrator fails."""
-        await self._store_notice(message, outcome, Action.FAILED)
-
     async def _notify_sender(self, message: Message, outcome: Outcome) -> None:
         """Store the notification that the sender wants, if any, before the outcome is recorded: a crash between
         the two repeats it rather than losing it. Errors are logged; the outcome stands."""
         action = self._action(message, outcome)
         if action is not None:
-            await self._store_notice(message, outcome, action)
-
-    async def _store_notice(self, message: Message, outcome: Outcome, action: Action) -> None:
-        if not dsn.wants(message, action):
-            return
-        try:
-            read = self._queue.content if message.return_full else self._queue.header
-            original = await asyncio.to_thread(read, message)
-            await self._notify(self._notice(message, outcome, action, original))
-        except (OSError, ComposeError, NotifyError) as err:
-            _logger.error("notifying the sender", id=message.id, action=action.value, err=str(err))
+            await self._notifier.tell(message, outcome, action)
 
     def _action(self, message: Message, outcome: Outcome) -> Action | None:
         if outcome.success:
@@ -244,18 +226,6 @@ class Runner:
         if self._is_final(message, outcome):
             return Action.FAILED
         return Action.DELAYED if message.attempts == self._schedule.delayed_after else None
-
-    def _notice(self, message: Message, outcome: Outcome, action: Action, original: bytes) -> dsn.Notice:
-        match action:
-            case Action.DELAYED:
-                waits_s = self._schedule.remaining_waits_s(message.attempts, message.max_attempts)
-                return dsn.delayed(message, outcome, self._hostname, original, waits_s)
-            case Action.FAILED:
-                if message.is_dmarc_report:
-                    metrics.queue_dmarc_report_failures.inc()
-                return dsn.failed(message, outcome, self._hostname, original)
-            case _:
-                return dsn.succeeded(message, outcome, self._hostname, original)
 
     def _log(self, message: Message, outcome: Outcome) -> None:
         if outcome.success:

@@ -1,7 +1,7 @@
 """All commands of the control socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -9,13 +9,11 @@ from mox.admin.backup import BackupError
 from mox.admin.context import Admin, RequestError
 from mox.config.live import Config, ConfigError
 from mox.net.bus import Bus
-from mox.outbound.claims import Claim
 from mox.outbound.holdrules import HoldRuleError
 from mox.outbound.listing import ListingError
 from mox.outbound.notices import AccountNotices
-from mox.outbound.outcomes import Outcome
+from mox.outbound.notifier import NotifyError, SenderNotifier
 from mox.outbound.queue import Queue
-from mox.outbound.runner import NotifyError, Runner
 from mox.outbound.suppression import SuppressionError
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.outbound.webhooks import outgoing_call
@@ -49,7 +47,7 @@ async def control_server(config: Config, bus: Bus, stop: asyncio.Event, workers:
     surroundings = ConfigSurroundings(config, partial(outgoing_call, config))
     outgoing = Queue(config.data_dir, bus, surroundings)
     notices = AccountNotices(config, store)
-    notifier = Runner(outgoing, _deliver_nothing, notices.store, config.static.Hostname, surroundings.is_local)
+    notifier = SenderNotifier(outgoing, notices.store, config.static.Hostname)
     admin = Admin(config, store, outgoing, notifier, sync.change)
     control = ControlServer(config.data_dir, commands(admin, bus, stop), ERRORS)
     # With worker processes nobody else in this process follows the file.
@@ -63,11 +61,6 @@ async def control_server(config: Config, bus: Bus, stop: asyncio.Event, workers:
         await outgoing.close()
         await store.close()
         sync.close()
-
-
-async def _deliver_nothing(_claim: Claim) -> Sequence[Outcome]:
-    """The runner of the control server only writes notifications; it is never started."""
-    raise RuntimeError("the control server does not deliver")
 
 
 def commands(admin: Admin, bus: Bus, stop: asyncio.Event) -> Commands:

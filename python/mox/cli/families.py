@@ -26,6 +26,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "recalculatemailboxcounts": ("maintenance",),
     "reassignthreads": ("maintenance",),
     "sendmail": ("sendmail",),
+    "webapi": ("webapi",),
     "help": ("about",),
     "config": ("config_files", "config_accounts", "config_domains", "config_aliases", "config_tlspubkeys"),
     "cid": ("about",),

@@ -38,7 +38,11 @@ _NUMBER_CODES = frozenset({"UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ"})
 
 def parse_response(data: bytes, utf8: bool = False) -> Response:
     """A whole response without its line end. Mailbox names are modified UTF-7 unless `utf8`. Raises ProtocolError."""
-    return _Parser(data, utf8).response()
+    try:
+        return _Parser(data, utf8).response()
+    except (ValueError, IndexError) as err:
+        # Lists with a name but no value, and the like.
+        raise ProtocolError(f"malformed response {data[:100]!r}") from err
 
 
 def parse_code(text: bytes) -> Code:

@@ -135,7 +135,8 @@ def test_responses(wire: bytes, value: object) -> None:
 
 @pytest.mark.parametrize(
     "wire",
-    [b"", b"* ", b"* BOGUS", b"* ID (\"a\")", b"* QUOTA x (STORAGE 1)", b"* 3 BOGUS", b"* SEARCH x", b"* LIST x", b"* 1 FETCH (UID x)", b"* VANISHED *", b"a DONE",
+    [b"", b"* ", b"* BOGUS", b"* ID (\"a\")", b"* QUOTA x (STORAGE 1)", b"* 3 BOGUS", b"* SEARCH x",
+     b"* LIST x", b"* 1 FETCH (UID x)", b"* VANISHED *", b"a DONE",
      b"* 1 FETCH (BODY " + b"(" * 500 + b")", b"* THREAD " + b"(" * 500, b'* LIST () "/" "&x"'],
 )  # fmt: skip
 def test_bad_responses(wire: bytes) -> None:

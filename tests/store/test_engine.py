@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +15,12 @@ from mox.store.errors import DatabaseVersionError, EngineClosed
 from tests.server_process import REPO
 
 PACKAGE = "mox.store.auth_migrations"
+
+
+def outside(path: Path) -> apsw.Connection:
+    """Another connection. Never one of Python's `sqlite3`: it is a second copy of SQLite in this process, and when that
+    closes the file, the system drops the locks of the first (https://sqlite.org/howtocorrupt.html §2.2)."""
+    return apsw.Connection(str(path))
 
 
 def put(tx: Tx, name: str) -> None:
@@ -37,7 +42,7 @@ async def test_a_write_is_durable_and_visible_when_it_returns(engine: Engine, tm
     await engine.write(lambda tx: put(tx, "a"))
     assert await engine.read(names) == ["a"]
     # Another program sees it too.
-    with contextlib.closing(sqlite3.connect(tmp_path / "test.db")) as other:
+    with contextlib.closing(outside(tmp_path / "test.db")) as other:
         assert other.execute("SELECT account_name FROM account_remove").fetchall() == [("a",)]
 
 
@@ -143,7 +148,7 @@ async def test_directories_are_on_disk_before_the_commit(tmp_path: Path) -> None
     order: list[tuple[str, bool]] = []
 
     def sync(path: str) -> None:
-        with contextlib.closing(sqlite3.connect(tmp_path / "test.db")) as other:
+        with contextlib.closing(outside(tmp_path / "test.db")) as other:
             committed = bool(other.execute("SELECT * FROM account_remove").fetchall())
         order.append((path, committed))
 
@@ -195,7 +200,7 @@ async def test_closing_finishes_what_was_begun_and_refuses_the_rest(tmp_path: Pa
 
 
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    with contextlib.closing(sqlite3.connect(tmp_path / "test.db")) as other:
+    with contextlib.closing(outside(tmp_path / "test.db")) as other:
         other.execute("PRAGMA user_version = 1000")
     engine = Engine(tmp_path / "test.db", PACKAGE)
     with pytest.raises(DatabaseVersionError, match="newer"):
@@ -261,7 +266,7 @@ def test_processes_share_a_database(tmp_path: Path) -> None:
     for child in children:
         _, errors = child.communicate(timeout=60)
         assert child.returncode == 0, errors.decode()
-    with contextlib.closing(sqlite3.connect(path)) as other:
+    with contextlib.closing(outside(path)) as other:
         assert other.execute("SELECT count(*) FROM account_remove").fetchone() == (200,)
 
 

@@ -2,14 +2,15 @@
 version was current; add one with each migration."""
 
 import contextlib
-import sqlite3
 from importlib import resources
 from pathlib import Path
 
+import apsw
 import pytest
 
 from mox.net.bus import LocalBus
 from mox.store import annotations, mailboxes, messages, recipients, verify
+from mox.store.engine import Tx
 from mox.store.store import Store
 from tests.store.helpers import Box, letter
 
@@ -25,15 +26,10 @@ CONTENTS = {
 def restore(dump: Path, folder: Path) -> None:
     """Make an account's folder of a dump."""
     (folder / "msg" / "7").mkdir(parents=True)
-    with contextlib.closing(sqlite3.connect(folder / "index.db")) as connection:
-        connection.executescript(dump.read_text())
+    with contextlib.closing(apsw.Connection(str(folder / "index.db"))) as connection:
+        connection.execute(dump.read_text())
     for blob_id, content in CONTENTS.items():
         (folder / "msg" / "7" / str(blob_id)).write_bytes(content)
-
-
-def version(folder: Path) -> int:
-    with contextlib.closing(sqlite3.connect(folder / "index.db")) as connection:
-        return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def newest() -> int:
@@ -46,7 +42,7 @@ async def test_an_older_database(dump: Path, tmp_path: Path) -> None:
     restore(dump, folder)
     async with Store(tmp_path, LocalBus()).closing() as store:
         box = Box(await store.open("old"))
-        assert version(folder) == newest()
+        assert await box.see(Tx.one, "PRAGMA user_version") == (newest(),)
         assert await verify.problems(box.account) == []
         assert (await box.uids("Inbox"), await box.uids("Sent"), await box.uids("Archive")) == ([1], [1], [])
         inbox = await box.mailbox("Inbox")

@@ -265,7 +265,9 @@ class Engine:
         try:
             return fn(Tx(connection, self._policy()))
         finally:
-            connection.execute("ROLLBACK")
+            # Some failures end the transaction themselves.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     async def close(self) -> None:
         """Finish what is queued and close the database. Later calls raise EngineClosed."""

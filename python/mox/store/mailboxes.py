@@ -1,9 +1,9 @@
 """Mailboxes and subscriptions. Functions take a transaction; changes take its modseq."""
 
 import time
-import unicodedata
 from typing import Any
 
+from mox.config.mailbox_names import MailboxNameError, check_mailbox_name
 from mox.store import annotations, settings
 from mox.store.engine import Tx
 from mox.store.errors import BadName, HasChildren, MailboxExists, NoSuchMailbox
@@ -23,20 +23,10 @@ def _mailbox(row: tuple[Any, ...]) -> Mailbox:
 
 def check_name(name: str, allow_inbox: bool = True) -> str:
     """The name as it is stored. Raises BadName."""
-    first, slash, rest = name.partition("/")
-    if first.lower() == "inbox":
-        name = "Inbox" + slash + rest
-    if name == "Inbox" and not allow_inbox:
-        raise BadName("special mailboxname Inbox not allowed")
-    if unicodedata.normalize("NFC", name) != name:
-        raise BadName("mailbox name must be NFC-normalised")
-    if name.startswith("#"):
-        raise BadName("mailbox name may not start with #")
-    if any(ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F or c in "\u2028\u2029" for c in name):
-        raise BadName("mailbox name may not have control characters")
-    if any(element in ("", ".", "..") for element in name.split("/")):
-        raise BadName("mailbox name may not have empty, . or .. elements")
-    return name
+    try:
+        return check_mailbox_name(name, allow_inbox)
+    except MailboxNameError as err:
+        raise BadName(str(err)) from err
 
 
 def list_mailboxes(tx: Tx) -> list[Mailbox]:

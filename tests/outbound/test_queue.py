@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 import pytest
 
 from mox._rust import stage_bytes
@@ -18,6 +19,7 @@ from mox.outbound.outcomes import Outcome
 from mox.outbound.queue import FromIdError
 from mox.outbound.records import now_ms
 from mox.outbound.runner import Limits
+from mox.store.engine import Tx
 from tests.outbound.bench import LETTER, Bench, address, failing, new, opened
 
 TEMPORARY = Outcome(False, error="later, transient")
@@ -516,3 +518,26 @@ async def _claim_steps(bench: Bench) -> int:
 
     assert await bench.queue.record(claim) == 1
     return counted
+
+
+async def test_failing_database_does_not_end_the_runner(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        bench.deliver = failing(DELIVERED)
+        record, failures = bench.queue.record, 2
+
+        async def flaky(change: Callable[[Tx], object]) -> object:
+            nonlocal failures
+            if failures and bench.queue.record is not record:
+                failures -= 1
+                raise apsw.BusyError("database is locked")
+            return await record(change)
+
+        running = bench.runner()
+        stopping = asyncio.Event()
+        task = asyncio.create_task(running.run(stopping))
+        bench.queue.record = flaky  # type: ignore[method-assign, assignment]
+        await bench.add()
+        await bench.until(lambda messages: not messages)
+        stopping.set()
+        await task
+        assert failures == 0

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+import apsw
+
 from mox import log, metrics
 from mox.outbound import hooks, lanes
 from mox.outbound.hooks import CallOutcome
 from mox.outbound.queue import HOOK_TOPIC, Queue
 from mox.outbound.records import Hook, now_ms
-from mox.outbound.runner import MAX_SLEEP_S, RENEW_INTERVAL_S, new_owner
+from mox.outbound.runner import DATABASE_RETRY_S, MAX_SLEEP_S, RENEW_INTERVAL_S, new_owner
 
 # One at a time for a URL, so this many URLs may hang before others wait. mox has 10.
 MAX_CALLS = 100
@@ -37,7 +39,11 @@ class HookRunner:
         renewer = asyncio.create_task(self._renew())
         try:
             while not stopping.is_set():
-                await self._round()
+                try:
+                    await self._round()
+                except (apsw.Error, OSError) as err:
+                    _logger.error("looking at the webhook queue", err=str(err))
+                    await asyncio.sleep(DATABASE_RETRY_S)
             if self._tasks:
                 await asyncio.wait(self._tasks)
         finally:
@@ -53,7 +59,10 @@ class HookRunner:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_INTERVAL_S)
-            await self._queue.record(lambda tx: hooks.renew(tx, self.owner))
+            try:
+                await self._queue.record(lambda tx: hooks.renew(tx, self.owner))
+            except (apsw.Error, OSError) as err:
+                _logger.error("keeping the leases of webhook calls", err=str(err))
 
     async def _round(self) -> None:
         self._wake.clear()
@@ -69,6 +78,8 @@ class HookRunner:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._wake.set()
+        if not task.cancelled() and (err := task.exception()) is not None:
+            _logger.error("recording a webhook call", err=str(err))
 
     async def _sleep(self, has_room: bool) -> None:
         at = await self._queue.read(lambda tx: lanes.next_ms(tx, lanes.Kind.HOOK)) if has_room else None

@@ -108,7 +108,7 @@ class Runner:
         waker = asyncio.create_task(self._wake_when(stopping))
         upkeep = asyncio.create_task(self._upkeep())
         try:
-            await self._queue.record(lambda tx: release_dead(tx, self.owner))
+            await self._release_quietly(release_dead)
             while not stopping.is_set():
                 try:
                     await self._round()
@@ -122,7 +122,14 @@ class Runner:
             for task in (waker, upkeep, *self._tasks):
                 task.cancel()
             await asyncio.gather(waker, upkeep, *self._tasks, return_exceptions=True)
-            await self._queue.record(lambda tx: _release(tx, self.owner))
+            await self._release_quietly(_release)
+
+    async def _release_quietly(self, release: Callable[[Tx, str], int]) -> None:
+        """Where the database fails, leases run out by themselves."""
+        try:
+            await self._queue.record(lambda tx: release(tx, self.owner))
+        except (apsw.Error, OSError) as err:
+            _logger.error("releasing messages", err=str(err))
 
     async def _wake_when(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
@@ -143,6 +150,9 @@ class Runner:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._wake.set()
+        if not task.cancelled() and (err := task.exception()) is not None:
+            # The database did not take the outcome: the message is due again by its schedule.
+            _logger.error("recording an outcome", err=str(err))
 
     async def _sleep(self, has_room: bool) -> None:
         at = await self._queue.read(lambda tx: lanes.next_ms(tx, lanes.Kind.MESSAGE)) if has_room else None
@@ -158,14 +168,17 @@ class Runner:
         renew_at = loop.time() + RENEW_INTERVAL_S
         while True:
             await asyncio.sleep(max(0.0, min(clean_at, renew_at) - loop.time()))
-            if loop.time() >= renew_at:
-                renew_at = loop.time() + RENEW_INTERVAL_S
-                await self._queue.record(self._renew)
-            if loop.time() >= clean_at:
-                clean_at = loop.time() + CLEAN_UP_INTERVAL_S
-                await self._queue.record(_clean_up)
-                await self._queue.sweep()
-                await self._queue.count_held()
+            try:
+                if loop.time() >= renew_at:
+                    renew_at = loop.time() + RENEW_INTERVAL_S
+                    await self._queue.record(self._renew)
+                if loop.time() >= clean_at:
+                    clean_at = loop.time() + CLEAN_UP_INTERVAL_S
+                    await self._queue.record(_clean_up)
+                    await self._queue.sweep()
+                    await self._queue.count_held()
+            except (apsw.Error, OSError) as err:
+                _logger.error("upkeep of the queue", err=str(err))
 
     def _renew(self, tx: Tx) -> None:
         claims.renew(tx, self.owner)

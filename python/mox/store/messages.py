@@ -25,6 +25,7 @@ HotRow = tuple[int, int, str, int, int, int, int, int, int]
 # With `trained` and the zone at the end.
 LiveRow = tuple[int, int, str, int, int, int, int, int, int, int]
 MAX_UID = 2**32 - 2
+MAX_UID_GAP = 32
 # Operators of enumerations are slow.
 _SEEN, _DELETED = int(Flag.SEEN), int(Flag.DELETED)
 
@@ -228,15 +229,24 @@ def _live(tx: Tx, mailbox_id: int, uids: Sequence[int] | None) -> list[LiveRow]:
     if not uids:
         return []
     wanted = set(uids)
-    rows = tx.run(
+    sql = (
         f"SELECT {HOT}, trained, received_zone FROM message WHERE account_id = ? AND mailbox_id = ? "
-        "AND uid BETWEEN ? AND ? ORDER BY uid",
-        tx.account_id,
-        mailbox_id,
-        min(wanted),
-        max(wanted),
+        "AND uid BETWEEN ? AND ? ORDER BY uid"
     )
-    return [row for row in rows if row[0] in wanted]
+    rows = [row for span in _spans(wanted) for row in tx.run(sql, tx.account_id, mailbox_id, *span)]
+    return rows if len(rows) == len(wanted) else [row for row in rows if row[0] in wanted]
+
+
+def _spans(uids: Iterable[int]) -> list[tuple[int, int]]:
+    """Ranges that hold all of `uids`, ascending. UIDs that are far apart get ranges of their own: the rows between them
+    would be read for nothing."""
+    spans: list[tuple[int, int]] = []
+    for uid in sorted(uids):
+        if spans and uid - spans[-1][1] <= MAX_UID_GAP:
+            spans[-1] = (spans[-1][0], uid)
+        else:
+            spans.append((uid, uid))
+    return spans
 
 
 def _are_neighbours(tx: Tx, mailbox_id: int, rows: Sequence[LiveRow]) -> bool:
@@ -503,14 +513,11 @@ def cold_rows(tx: Tx, mailbox_id: int, uids: Sequence[int], columns: Sequence[st
         return []
     wanted = set(uids)
     names = ", ".join(f"c.{name}" for name in columns)
-    rows = tx.run(
+    sql = (
         f"SELECT h.uid, {names} FROM message_hot h JOIN message_cold c USING (account_id, message_id) "
-        "WHERE h.account_id = ? AND h.mailbox_id = ? AND h.uid BETWEEN ? AND ? ORDER BY h.uid",
-        tx.account_id,
-        mailbox_id,
-        min(wanted),
-        max(wanted),
+        "WHERE h.account_id = ? AND h.mailbox_id = ? AND h.uid BETWEEN ? AND ? ORDER BY h.uid"
     )
+    rows = [row for span in _spans(wanted) for row in tx.run(sql, tx.account_id, mailbox_id, *span)]
     if len(rows) == len(wanted):
         return rows
     return [row for row in rows if row[0] in wanted]

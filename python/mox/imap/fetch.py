@@ -14,6 +14,8 @@ from mox.store import mailboxes, messages, sync
 from mox.store.engine import Tx
 from mox.store.types import Flag
 
+# With files less, so that the first answers are not late.
+ROWS_BATCH = 2_000
 BATCH_MESSAGES = 500
 BATCH_BYTES = 4 << 20
 HOT_BATCH = 5_000
@@ -131,8 +133,8 @@ async def render(session: Session, uids: list[int], items: Sequence[Item]) -> se
 def _batches(session: Session, uids: list[int], reads_files: bool) -> Iterator[list[int]]:
     """Bounded by messages, and by octets where files are read."""
     if not reads_files:
-        for start in range(0, len(uids), BATCH_MESSAGES):
-            yield uids[start : start + BATCH_MESSAGES]
+        for start in range(0, len(uids), ROWS_BATCH):
+            yield uids[start : start + ROWS_BATCH]
         return
     _, index = session.selected()
     batch: list[int] = []

@@ -119,9 +119,9 @@ def test_killed_while_sending(tmp_path: Path, seed: int) -> None:
             server.start()
         stop.wait(0.2)
         stop.set()
+    try:
         for task in running:
             task.result()
-    try:
         rows = queued(server.folder)
         by_id = {number: message_id for number, _, message_id in rows}
         for answer in acknowledged.values():

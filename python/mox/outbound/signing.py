@@ -1,6 +1,7 @@
 """DKIM signatures for mail of our own domains: keys of the configuration, applied by `mox.mailauth.dkim`."""
 
 import asyncio
+import math
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -78,7 +79,7 @@ class Signer:
     async def _current_key(self, path: Path) -> PrivateKey:
         """The key of a file that was looked at within the last seconds. Raises SigningError."""
         known, now = self._keys.get(path), time.monotonic()
-        if known is not None and now - self._checked[path] < CHECK_INTERVAL_S:
+        if known is not None and now - self._checked.get(path, -math.inf) < CHECK_INTERVAL_S:
             return known[1]
         key = await asyncio.to_thread(self._key, path)
         self._checked[path] = now

@@ -37,6 +37,8 @@ lint: build
 	$(BIN)/mypy
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --exclude pymox --no-deps --quiet
+	MYPYPATH=python $(BIN)/stubtest mox._rust --ignore-disjoint-bases --allowlist .stubtest-allowlist
 	$(BIN)/pytest tests/test_layers.py
 
 format: build
@@ -49,10 +51,14 @@ QUICK := $(findstring --quick,$(BENCH_ARGS))
 bench: build
 	$(BIN)/python -m benches.servers $(BENCH_ARGS)
 	$(BIN)/pytest benches --timeout 600 $(if $(QUICK),--benchmark-disable,--benchmark-only --benchmark-sort=name)
+	$(if $(QUICK),,$(BIN)/python -m benches.instructions)
 	cargo bench --workspace --exclude pymox --quiet --benches -- $(if $(QUICK),--test,--noplot)
 
+# Many random cases of every property test, then every libFuzzer target for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 60
 fuzz: build
 	PROPTEST_CASES=20000 cargo test --workspace --exclude pymox --release --quiet
+	fuzz/run $(FUZZ_SECONDS)
 
 # Debian's servers and clients that the interop tests and the benchmarks use.
 peers:

@@ -50,12 +50,28 @@ impl Algorithm {
 /// Receives canonical bytes: hashes those within the limit of `l=`, counts all.
 struct Sink {
     context: digest::Context,
+    /// Short pieces wait here: a call of the hash function costs as much as hashing a hundred octets.
+    waiting: Vec<u8>,
     /// Octets still to be hashed; `u64::MAX` stands for no limit.
     left: u64,
     total: u64,
 }
 
+/// Pieces from this length on are hashed where they are.
+const LONG_PIECE: usize = 512;
+/// Octets that wait at most.
+const MAX_WAITING: usize = 4096;
+
 impl Sink {
+    fn new(algorithm: &'static digest::Algorithm, length: Option<u64>) -> Self {
+        Sink {
+            context: digest::Context::new(algorithm),
+            waiting: Vec::new(),
+            left: length.unwrap_or(u64::MAX),
+            total: 0,
+        }
+    }
+
     fn emit(&mut self, data: &[u8]) {
         let length = data.len() as u64;
         self.total += length;
@@ -64,8 +80,23 @@ impl Sink {
             self.left -= take;
         }
         // `take` is at most the slice's length.
-        self.context
-            .update(&data[..usize::try_from(take).unwrap_or(data.len())]);
+        let data = &data[..usize::try_from(take).unwrap_or(data.len())];
+        if data.len() < LONG_PIECE {
+            self.waiting.extend_from_slice(data);
+            if self.waiting.len() < MAX_WAITING {
+                return;
+            }
+        }
+        self.context.update(&self.waiting);
+        self.waiting.clear();
+        if data.len() >= LONG_PIECE {
+            self.context.update(data);
+        }
+    }
+
+    fn finish(mut self) -> digest::Digest {
+        self.context.update(&self.waiting);
+        self.context.finish()
     }
 }
 
@@ -118,11 +149,7 @@ impl BodyHasher {
         };
         BodyHasher {
             canon,
-            sink: Sink {
-                context: digest::Context::new(algorithm),
-                left: length.unwrap_or(u64::MAX),
-                total: 0,
-            },
+            sink: Sink::new(algorithm, length),
             line_ends: 0,
             white: false,
             cr: false,
@@ -207,9 +234,10 @@ impl BodyHasher {
         if self.canon == Canon::Simple || self.sink.total > 0 {
             self.sink.emit(b"\r\n");
         }
+        let length = self.sink.total;
         BodyHash {
-            digest: self.sink.context.finish().as_ref().to_vec(),
-            length: self.sink.total,
+            digest: self.sink.finish().as_ref().to_vec(),
+            length,
         }
     }
 }

@@ -15,3 +15,8 @@ pub use body::{hash_bodies, Algorithm, BodyHash, BodyHasher, BodySpec, Canon};
 pub use header::{
     body_of, canon_header, signed_data, split_fields, without_signature_value, Field, Malformed,
 };
+
+/// The examples of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

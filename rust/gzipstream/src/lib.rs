@@ -21,3 +21,8 @@ pub enum Format {
     /// Nothing (RFC 1951).
     Raw,
 }
+
+/// The examples of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

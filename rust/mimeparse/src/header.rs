@@ -82,14 +82,19 @@ fn raw_fields(header: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// A field's value with folding removed and blanks trimmed.
 #[must_use]
 pub fn unfold(value: &[u8]) -> Vec<u8> {
-    let mut out: Vec<u8> = value
+    let blank = |b: &u8| b.is_ascii_whitespace() || *b == 0;
+    let start = value.iter().position(|b| !blank(b)).unwrap_or(value.len());
+    let end = value
         .iter()
-        .copied()
-        .filter(|b| !matches!(b, b'\r' | b'\n' | 0))
-        .collect();
-    let start = out.len() - out.trim_ascii_start().len();
-    out.drain(..start);
-    out.truncate(out.trim_ascii_end().len());
+        .rposition(|b| !blank(b))
+        .map_or(start, |at| at + 1);
+    let mut rest = &value[start..end];
+    let mut out = Vec::with_capacity(rest.len());
+    while let Some(at) = memchr::memchr3(b'\r', b'\n', 0, rest) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
     out
 }
 

@@ -124,3 +124,8 @@ pub fn parse(data: &[u8], limits: &Limits) -> Parsed {
         root,
     }
 }
+
+/// The examples of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

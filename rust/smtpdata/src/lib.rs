@@ -14,3 +14,8 @@ pub use decoder::{DataDecoder, Progress};
 pub use encoder::{encode_data, EncodeError};
 pub use fixer::{Facts, LineFixer};
 pub use staging::{fsync_dir, Staged, Staging};
+
+/// The examples of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

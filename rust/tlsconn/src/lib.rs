@@ -21,3 +21,8 @@ pub use dane::Tlsa;
 pub use error::{Error, Kind};
 pub use spki::{key_digest, spki_of};
 pub use tickets::TicketKeys;
+
+/// The examples of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -1,12 +1,13 @@
 """Typed stub of the extension: one section per binding file of rust/pymox/src."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self, final
 
 # --- mime.rs ---
 
 _Address = tuple[str, str, str]
 
+@final
 class ParsedMessage:
     """What the store keeps of a message. Offsets are in prefix + content."""
 
@@ -60,6 +61,7 @@ class ParsedMessage:
     @property
     def bcc(self) -> list[_Address]: ...
 
+@final
 class PartInfo:
     """A part: its body is `start..end`; `encoding`, `media_type`, `media_subtype` are upper case."""
 
@@ -76,7 +78,7 @@ class PartInfo:
     @property
     def is_leaf(self) -> bool: ...
 
-def parse_message(data: bytes, prefix: bytes = b"") -> ParsedMessage:
+def parse_message(data: bytes, prefix: bytes = ...) -> ParsedMessage:
     """Parse prefix + data. Never fails. Releases the interpreter lock."""
 
 def section_range(structure: bytes, part: Sequence[int], kind: str) -> tuple[int, int] | None:
@@ -110,10 +112,11 @@ def base_subject(subject: str) -> tuple[str, bool]:
 
 # --- data.rs ---
 
+@final
 class DataReceiver:
     """Content of one SMTP DATA command: dots removed, bare LF made CRLF, staged in memory and then on disk."""
 
-    def __init__(self, tmp_dir: str, max_size: int, memory_limit: int = ...) -> None: ...
+    def __new__(cls, tmp_dir: str, max_size: int, memory_limit: int = ...) -> Self: ...
     def feed(self, data: bytes) -> int:
         """Bytes that belong to the message; fewer than given only when done."""
     @property
@@ -124,10 +127,11 @@ class DataReceiver:
     def finish(self) -> StagedMessage:
         """Raises ValueError when not done or refused, OSError when the disk failed."""
 
+@final
 class ChunkReceiver:
     """Content of the BDAT commands of one message. Bare LF is made CRLF unless `is_binary`."""
 
-    def __init__(self, tmp_dir: str, max_size: int, is_binary: bool, memory_limit: int = ...) -> None: ...
+    def __new__(cls, tmp_dir: str, max_size: int, is_binary: bool, memory_limit: int = ...) -> Self: ...
     def feed(self, data: bytes) -> int: ...
     @property
     def done(self) -> bool:
@@ -138,10 +142,11 @@ class ChunkReceiver:
     def finish(self) -> StagedMessage:
         """Raises ValueError when refused, OSError when the disk failed."""
 
+@final
 class LiteralReceiver:
     """An IMAP message literal of `size` octets; bare LF made CRLF."""
 
-    def __init__(self, tmp_dir: str, size: int, memory_limit: int = ...) -> None: ...
+    def __new__(cls, tmp_dir: str, size: int, memory_limit: int = ...) -> Self: ...
     def feed(self, data: bytes) -> int: ...
     @property
     def done(self) -> bool: ...
@@ -149,6 +154,7 @@ class LiteralReceiver:
     def remaining(self) -> int: ...
     def finish(self) -> StagedMessage: ...
 
+@final
 class StagedMessage:
     """Complete content that is not durable yet. Its temporary file goes away with it."""
 
@@ -159,7 +165,7 @@ class StagedMessage:
     @property
     def have_body(self) -> bool:
         """The empty line between header and body is there."""
-    def parse(self, prefix: bytes = b"") -> ParsedMessage: ...
+    def parse(self, prefix: bytes = ...) -> ParsedMessage: ...
     def store(self, path: str) -> None:
         """Make it durable as `path`, which must not exist; the directory is the caller's to sync. Raises OSError."""
     def parse_and_store(self, prefix: bytes, path: str) -> ParsedMessage:
@@ -179,10 +185,11 @@ def read_ranges(requests: Sequence[tuple[bytes, str, int, int]]) -> list[bytes |
 
 # --- imap/ ---
 
+@final
 class SequenceSet:
     """RFC 9051 `sequence-set`. Raises ValueError for what is none."""
 
-    def __init__(self, text: str) -> None: ...
+    def __new__(cls, text: str) -> Self: ...
     @property
     def is_saved(self) -> bool:
         """The set is `$` (RFC 5182)."""
@@ -192,6 +199,7 @@ class SequenceSet:
     def filter(self, numbers: Sequence[int], star: int) -> list[int]:
         """Those of ascending numbers that are in the set, with `*` as `star`."""
 
+@final
 class Command:
     """A complete command; `name` is upper case, `args` as documented in rust/imapparse where the command is parsed."""
 
@@ -202,6 +210,7 @@ class Command:
     @property
     def args(self) -> tuple[Any, ...]: ...
 
+@final
 class MessageLiteral:
     """The start of a message in APPEND or REPLACE: what stands before its literal."""
 
@@ -226,6 +235,7 @@ class MessageLiteral:
     def sync(self) -> bool:
         """The client waits for a continuation."""
 
+@final
 class CommandError:
     """What is wrong with a command; `tag` is `*` and `name` is empty where they could not be read."""
 
@@ -245,10 +255,11 @@ class CommandError:
     def fatal(self) -> bool:
         """The end of the command cannot be known: nothing more is read."""
 
+@final
 class CommandReader:
     """Bytes in, events out."""
 
-    def __init__(self, max_line: int = ..., max_literal: int = ..., max_literals_total: int = ...) -> None: ...
+    def __new__(cls, max_line: int = ..., max_literal: int = ..., max_literals_total: int = ...) -> Self: ...
     def feed(self, data: bytes) -> None: ...
     def next(self) -> tuple[Any, ...] | None:
         """`("continue",)`, `("command", Command)`, `("append", MessageLiteral)`, `("error", CommandError)`,
@@ -263,10 +274,11 @@ class CommandReader:
     def drain(self) -> bytes:
         """Take out all unread bytes."""
 
+@final
 class SessionView:
     """UIDs by message sequence number, as one session sees them."""
 
-    def __init__(self, uids: Sequence[int]) -> None: ...
+    def __new__(cls, uids: Sequence[int]) -> Self: ...
     def __len__(self) -> int: ...
     def uid(self, seq: int) -> int | None: ...
     def seq(self, uid: int) -> int | None: ...
@@ -288,11 +300,12 @@ class SessionView:
 
 _HotRow = tuple[int, int, str, int, int, int, int, int, int]
 
+@final
 class MailboxIndex:
     """Hot rows of a mailbox: (uid, flags, keywords, modseq, size, received_ms, save_ms, message_id, zone), the zone of
     `received_ms` in minutes east of UTC. Thread-safe."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def upsert(self, rows: Sequence[_HotRow]) -> None: ...
     def remove(self, uids: Sequence[int]) -> None: ...
     def purge(self) -> None:
@@ -316,10 +329,11 @@ class MailboxIndex:
     def without_flag(self, uids: Sequence[int], bits: int) -> list[int]:
         """Those that have none of the flag bits."""
 
+@final
 class FetchPlan:
     """What a FETCH asks for: items as the command reader gives them. Raises ValueError for unknown ones."""
 
-    def __init__(self, items: Sequence[tuple[Any, ...]]) -> None: ...
+    def __new__(cls, items: Sequence[tuple[Any, ...]]) -> Self: ...
     @property
     def columns(self) -> list[str]:
         """Columns of the message table that `render` needs, in this order."""
@@ -343,11 +357,12 @@ class FetchPlan:
         self, index: MailboxIndex, view: SessionView, uids: Sequence[int], uid_only: bool = False
     ) -> bytes: ...
 
+@final
 class SearchProgram:
     """A search key as rust/imapparse/src/search.rs documents it, and `("IN", uids)`, `("INSTANT", from_ms, to_ms)`.
     Raises ValueError for an unknown key."""
 
-    def __init__(self, key: tuple[Any, ...]) -> None: ...
+    def __new__(cls, value: tuple[Any, ...]) -> Self: ...
     @property
     def columns(self) -> list[str]:
         """Columns of the message table that `test` needs, in this order."""
@@ -360,20 +375,22 @@ class SearchProgram:
     ) -> list[int]:
         """UIDs of rows (uid, *columns) that match. Releases the interpreter lock."""
 
+@final
 class Sorter:
     """Collects messages for SORT by (reverse, criterion). Raises ValueError for an unknown criterion."""
 
-    def __init__(self, criteria: Sequence[tuple[bool, str]]) -> None: ...
+    def __new__(cls, criteria: Sequence[tuple[bool, str]]) -> Self: ...
     @property
     def columns(self) -> list[str]: ...
     def add(self, index: MailboxIndex, rows: Sequence[tuple[Any, ...]], paths: Sequence[str]) -> None: ...
     def finish(self) -> list[int]:
         """UIDs in order. The sorter is used up."""
 
+@final
 class Threader:
     """Collects messages for THREAD by `ORDEREDSUBJECT` or `REFERENCES`."""
 
-    def __init__(self, algorithm: str) -> None: ...
+    def __new__(cls, algorithm: str) -> Self: ...
     @property
     def columns(self) -> list[str]: ...
     def add(self, index: MailboxIndex, rows: Sequence[tuple[Any, ...]], paths: Sequence[str]) -> None: ...
@@ -406,45 +423,50 @@ class TlsError(Exception):
 
     args: tuple[str, str, int | None, bool]
 
+@final
 class TlsKnownKeys:
     """SHA-256 digests (32 bytes each) of the SubjectPublicKeyInfo of acceptable client keys; shared."""
 
-    def __init__(self, digests: Sequence[bytes]) -> None: ...
+    def __new__(cls, digests: Sequence[bytes]) -> Self: ...
     def replace(self, digests: Sequence[bytes]) -> None: ...
-    def __contains__(self, digest: bytes) -> bool: ...
+    def __contains__(self, digest: bytes, /) -> bool: ...
     def __len__(self) -> int: ...
 
+@final
 class TlsTicketKeys:
     """Session ticket keys, 32 random bytes each: the first encrypts, all decrypt. Shared by configurations."""
 
-    def __init__(self, keys: Sequence[bytes]) -> None: ...
+    def __new__(cls, keys: Sequence[bytes]) -> Self: ...
     def replace(self, keys: Sequence[bytes]) -> None: ...
 
+@final
 class TlsServerConfig:
     """What a server offers. `keys`: (certificate chain PEM, private key PEM) pairs, by preference."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         keys: Sequence[tuple[bytes, bytes]],
         alpn: Sequence[bytes] = ...,
         client_keys: TlsKnownKeys | None = None,
         tickets: TlsTicketKeys | None = None,
         tls13_only: bool = False,
-    ) -> None: ...
+    ) -> Self: ...
 
+@final
 class TlsRoots:
     """Trusted CAs from PEM, parsed once; those that cannot be used are left out. Raises TlsError for broken PEM."""
 
-    def __init__(self, pem: bytes) -> None: ...
+    def __new__(cls, pem: bytes) -> Self: ...
     def __len__(self) -> int: ...
 
+@final
 class TlsClientConfig:
     """How a client connects. Without a `require_…` any certificate is accepted (RFC 7435), and the connection only
     tells what verification says of it. `tlsa`: (usage, selector, matching type, data); None: DANE does not apply.
     DANE accepts the server's name and `dane_names`; PKIX `pkix_name`, else the server's name."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         roots: TlsRoots | None,
         require_pkix: bool = False,
         tlsa: Sequence[tuple[int, int, int, bytes]] | None = None,
@@ -453,8 +475,9 @@ class TlsClientConfig:
         pkix_name: str | None = None,
         alpn: Sequence[bytes] = ...,
         identity: tuple[bytes, bytes] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
 
+@final
 class TlsHello:
     """A ClientHello."""
 
@@ -469,6 +492,7 @@ class TlsHello:
     def can_ecdsa(self) -> bool:
         """The client verifies ECDSA certificates."""
 
+@final
 class TlsConnection:
     """A TLS connection without a socket. After an error `take_output()` still holds the alert for the peer."""
 
@@ -521,10 +545,11 @@ class TlsConnection:
 
 # --- gzip.rs ---
 
+@final
 class GzipStream:
     """A gzip stream (RFC 1952) being written; `level` 0 to 9. Every call returns the bytes that are ready."""
 
-    def __init__(self, level: int = 1) -> None: ...
+    def __new__(cls, level: int = 1) -> Self: ...
     def write(self, data: bytes, flush: bool = False) -> bytes:
         """Compress `data`; with `flush` everything so far can be decoded."""
     def flush(self) -> bytes:
@@ -532,18 +557,20 @@ class GzipStream:
     def finish(self) -> bytes:
         """The end of the stream; every later call returns nothing."""
 
+@final
 class Deflate:
     """A raw deflate stream (RFC 1951, RFC 4978) being written; as `GzipStream`."""
 
-    def __init__(self, level: int = 1) -> None: ...
+    def __new__(cls, level: int = 1) -> Self: ...
     def write(self, data: bytes, flush: bool = False) -> bytes: ...
     def flush(self) -> bytes: ...
     def finish(self) -> bytes: ...
 
+@final
 class Inflate:
     """A raw deflate stream being read."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def feed(self, data: bytes, max_output: int = ...) -> bytes:
         """At most `max_output` (1 MiB) bytes; while `has_more`, feed b"" for the rest. Raises ValueError for broken
         data."""
@@ -560,11 +587,12 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 _BodySpec = tuple[str, str, int | None]
 
+@final
 class BodyHasher:
     """Hash of a canonicalized body (RFC 6376 §3.4, §3.7) in pieces. `canon`: `simple` or `relaxed`; `algorithm`:
     `sha256` or `sha1`; `length`: value of `l=`. Raises ValueError for other names."""
 
-    def __init__(self, canon: str, algorithm: str, length: int | None = None) -> None: ...
+    def __new__(cls, canon: str, algorithm: str, length: int | None = None) -> Self: ...
     def feed(self, data: bytes) -> None: ...
     def finish(self) -> tuple[bytes, int]:
         """The hash, and the octets of the whole canonical body, which `l=` must not exceed. Only once."""
@@ -584,10 +612,11 @@ def signed_data(header: bytes, names: Sequence[str], signature: bytes, canon: st
 
 # --- regexp.rs ---
 
+@final
 class Regexp:
     """A regular expression in RE2's syntax, matched in linear time and found anywhere in a text unless anchored."""
 
-    def __init__(self, pattern: str) -> None:
+    def __new__(cls, pattern: str) -> Self:
         """Raises ValueError for a pattern that does not compile, or compiles to more than 1 MiB."""
     @property
     def pattern(self) -> str: ...

@@ -111,10 +111,17 @@ fn time(data: &[u8]) -> Duration {
 fn time_grows_with_the_input() {
     let (small, large) = (inputs(STEP), inputs(4 * STEP));
     for ((name, small), (_, large)) in small.iter().zip(&large) {
-        // What takes less than this is not slow, whatever the clock says of the ratio.
-        let (before, after) = (time(small).max(Duration::from_millis(2)), time(large));
-        assert!(after < before * 10, "{name}: {before:?}, {after:?}");
+        // A busy machine may spoil one measurement, not five.
+        assert!(
+            (0..5).any(|_| is_linear(small, large)),
+            "{name}: time grows faster than the input"
+        );
     }
+}
+
+/// What takes less than a few milliseconds is not slow, whatever the clock says of the ratio.
+fn is_linear(small: &[u8], large: &[u8]) -> bool {
+    time(large) < time(small).max(Duration::from_millis(3)) * 10
 }
 
 /// All that a delivery does with a message, and a search.

@@ -32,7 +32,7 @@ fn pair(py: Python<'_>, received: Received) -> Pair<'_> {
     )
 }
 
-fn digests(list: Vec<Vec<u8>>) -> PyResult<HashSet<[u8; 32]>> {
+fn digest_set(list: Vec<Vec<u8>>) -> PyResult<HashSet<[u8; 32]>> {
     list.into_iter()
         .map(|d| {
             <[u8; 32]>::try_from(d)
@@ -47,12 +47,12 @@ struct TlsKnownKeys(Arc<KnownKeys>);
 #[pymethods]
 impl TlsKnownKeys {
     #[new]
-    fn new(list: Vec<Vec<u8>>) -> PyResult<Self> {
-        Ok(TlsKnownKeys(Arc::new(KnownKeys::new(digests(list)?))))
+    fn new(digests: Vec<Vec<u8>>) -> PyResult<Self> {
+        Ok(TlsKnownKeys(Arc::new(KnownKeys::new(digest_set(digests)?))))
     }
 
-    fn replace(&self, list: Vec<Vec<u8>>) -> PyResult<()> {
-        self.0.replace(digests(list)?);
+    fn replace(&self, digests: Vec<Vec<u8>>) -> PyResult<()> {
+        self.0.replace(digest_set(digests)?);
         Ok(())
     }
 

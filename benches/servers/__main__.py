@@ -30,6 +30,7 @@ def start() -> list[peers.Server]:
     binary = os.environ.get("MOX_PEER")
     found = [
         peers.start_ours(),
+        peers.start_our_workers(),
         peers.start_dovecot(),
         peers.start_smtp_sink(),
         peers.start_go_mox(binary) if binary else None,

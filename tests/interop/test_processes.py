@@ -162,3 +162,22 @@ def test_a_tls_session_is_resumed_with_any_worker(tmp_path: Path) -> None:
         assert len(set(re.findall(r"worker=(\d+).*service=imaps|service=imaps.*worker=(\d+)", mox.log()))) == 2
     finally:
         mox.stop()
+
+
+def test_a_new_password_ends_the_sessions_in_every_worker(tmp_path: Path) -> None:
+    mox = MoxProcess(tmp_path / "mox", workers=2).start()
+    try:
+        sessions = [Imap(mox.ports["imap"]) for _ in range(8)]
+        for session in sessions:
+            session.ok("SELECT INBOX")
+            session.start("IDLE")
+            assert session.line().startswith(b"+")
+        subprocess.run(
+            mox.command("--config", str(mox.folder / "mox.conf"), "setaccountpassword", "mox"),
+            input=b"another password\nanother password\n", env=mox.env(), check=True, capture_output=True, timeout=60,
+        )  # fmt: skip
+        for session in sessions:
+            assert session.line().startswith(b"* BYE")
+        assert len(set(re.findall(r"worker=(\d+).*service=imap |service=imap .*worker=(\d+)", mox.log()))) == 2
+    finally:
+        mox.stop()

@@ -113,7 +113,8 @@ class Analyst:
         """Decide about a message to `path` for the account of `found`. `pass_address` has the key for subject passes
         when it is not the address found. Raises nothing but what a bug raises."""
         config = self._config.account(found.account)
-        rule = rulesets.find(found.destination.Rulesets, rule_facts(incoming))
+        rules = found.destination.Rulesets
+        rule = rulesets.find(rules, rule_facts(incoming)) if rules else None
         mailbox = (rule.Mailbox if rule else "") or found.destination.Mailbox or "Inbox"
         record = _record(incoming, path, rule)
         base = self._base_facts(incoming, path, found, config, rule, mailbox)

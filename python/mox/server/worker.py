@@ -36,7 +36,7 @@ from mox.smtp.server import SmtpContext
 from mox.smtp.server import serve_connection as serve_smtp
 from mox.store.login import has_password, set_password
 from mox.store.policy import Policies
-from mox.store.store import Store
+from mox.store.store import CREDENTIALS_TOPIC, Store
 from mox.web import plain
 from mox.web.service import WebServer
 from mox.web.webapi import methods
@@ -50,6 +50,8 @@ HTTPS_PORT = 443
 
 LOCAL_ACCOUNT = "mox"
 LOCAL_PASSWORD = "moxmoxmox"
+
+PASSWORD_CHANGED = "the password was changed, log in again"
 
 _logger = log.get("worker")
 
@@ -100,6 +102,9 @@ class Worker:
             stack.push_async_callback(web.close)
             await web.start()
             _share_limits(self._bus, smtp, imap, web)
+            stack.callback(
+                self._bus.subscribe(CREDENTIALS_TOPIC, lambda name: imap.kick(name.decode(), PASSWORD_CHANGED))
+            )
             handshakes = Handshakes(self._bus, store)
             stack.push_async_callback(handshakes.close)
             await handshakes.start()
@@ -186,6 +191,10 @@ def _share_limits(bus: Bus, smtp: SmtpContext, imap: ImapContext, web: WebServer
     imap.open.share(bus, "imap-open")
     smtp.logins.share(bus)
     web.share_limits(bus)
+
+
+def _kick(imap: ImapContext, account: bytes) -> None:
+    imap.kick(account.decode(), PASSWORD_CHANGED)
 
 
 async def _ensure_password(store: Store) -> None:

@@ -292,10 +292,11 @@ class Logins:
 
 
 async def set_password(store: Store, account: str, password: str) -> None:
-    """Replace an account's password."""
+    """Replace an account's password; its sessions end."""
     secrets = await asyncio.to_thread(passwords.hashed, opaque_string(password))
     opened = await store.open(account)
     await opened.write(lambda tx: passwords.save(tx, secrets))
+    store.credentials_changed(account)
 
 
 async def has_password(store: Store, account: str) -> bool:

@@ -27,6 +27,8 @@ T = TypeVar("T")
 # Files are written by this many threads at once; each waits for the disk most of the time.
 FILE_THREADS = 20
 REMOVED_TOPIC = "account-removed"
+# Published with the name of an account whose log-ins are no longer good: its password changed.
+CREDENTIALS_TOPIC = "credentials-changed"
 # Published after every change that `write_auth` made.
 AUTH_CHANGED_TOPIC = "auth-changed"
 
@@ -89,6 +91,10 @@ class Store:
         result = await self._auth.write(fn)
         self._bus.publish(AUTH_CHANGED_TOPIC, b"")
         return result
+
+    def credentials_changed(self, account: str) -> None:
+        """End the sessions of an account in every process: who has them knew the former password."""
+        self._bus.publish(CREDENTIALS_TOPIC, account.encode())
 
     @property
     def attempts(self) -> AttemptWriter:

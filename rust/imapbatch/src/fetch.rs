@@ -414,7 +414,7 @@ mod tests {
 
     const MESSAGE: &str = "Subject: a\r\nFrom: x@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
         --b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\nX-Other: 1\r\n\r\naGkAYQ==\r\n--b\r\n\
-        Content-Transfer-Encoding: x-uuencode\r\n\r\nxx\r\n--b--\r\n";
+        Content-Transfer-Encoding: x-unknown\r\n\r\nxx\r\n--b--\r\n";
 
     fn fetched(items: &[Item]) -> (String, Vec<(u32, Failure)>) {
         let parsed = mimeparse::parse(MESSAGE.as_bytes(), &mimeparse::Limits::default());

@@ -1,6 +1,7 @@
 """Runs `mox localserve` as a child process on free ports, for tests that need the whole program."""
 
 import os
+import random
 import re
 import signal
 import socket
@@ -27,15 +28,19 @@ START_TIMEOUT_S = 30.0
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [int(sock.getsockname()[1]) for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
+    """Loopback ports that nobody listens on, all different; below those that the system gives to connections, which
+    could take one before the server does."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
 
 
 class MoxProcess:

@@ -1,6 +1,7 @@
 """The servers that are measured: started on loopback ports from throw-away folders."""
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -19,10 +20,14 @@ READY_TIMEOUT_S = 60.0
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
+    """A loopback port that nobody listens on, below those that the system gives to connections."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 

@@ -234,7 +234,7 @@ def _live(tx: Tx, mailbox_id: int, uids: Sequence[int] | None) -> list[LiveRow]:
         "AND uid BETWEEN ? AND ? ORDER BY uid"
     )
     rows = [row for span in _spans(wanted) for row in tx.run(sql, tx.account_id, mailbox_id, *span)]
-    return rows if len(rows) == len(wanted) else [row for row in rows if row[0] in wanted]
+    return [row for row in rows if row[0] in wanted]
 
 
 def _spans(uids: Iterable[int]) -> list[tuple[int, int]]:
@@ -518,6 +518,4 @@ def cold_rows(tx: Tx, mailbox_id: int, uids: Sequence[int], columns: Sequence[st
         "WHERE h.account_id = ? AND h.mailbox_id = ? AND h.uid BETWEEN ? AND ? ORDER BY h.uid"
     )
     rows = [row for span in _spans(wanted) for row in tx.run(sql, tx.account_id, mailbox_id, *span)]
-    if len(rows) == len(wanted):
-        return rows
     return [row for row in rows if row[0] in wanted]

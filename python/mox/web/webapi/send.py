@@ -21,7 +21,7 @@ from mox.outbound.composed import Submitted
 from mox.outbound.idempotency import AlreadyDone, Key, OtherRequest, Remembered
 from mox.outbound.queue import FromIdError
 from mox.outbound.signing import SigningError
-from mox.store import mailboxes, messages
+from mox.store import mailboxes, messages, rejects
 from mox.store.engine import Tx
 from mox.store.errors import MessageLimit, OverQuota, RecipientLimit
 from mox.store.types import Flag, SpecialUse
@@ -287,7 +287,7 @@ async def _finish(call: Call, key: Key | None, composed: Composed, signatures: b
     """Save the copy in Sent and say so in the record of the request. Raises ApiError; the mail is queued anyway."""
     error: ApiError | None = None
     try:
-        await _save_sent(call, composed, signatures)
+        await _save_sent(call, composed, signatures, once=key is not None)
     except OverQuota as err:
         text = f"message was queued for delivery, but not stored in the sent mailbox: {err}"
         error = ApiError(Code.SENT_OVER_QUOTA, text)
@@ -300,15 +300,16 @@ async def _finish(call: Call, key: Key | None, composed: Composed, signatures: b
         raise error
 
 
-async def _save_sent(call: Call, composed: Composed, signatures: bytes) -> None:
-    """A copy for the sender, who sees who got blind copies. Raises OverQuota, OSError."""
+async def _save_sent(call: Call, composed: Composed, signatures: bytes, once: bool) -> None:
+    """A copy for the sender, who sees who got blind copies; with `once` not when there is one, because a crash between
+    the copy and its record made this a second try. Raises OverQuota, OSError."""
     account = await call.context.store.open(call.account)
     prepared = await account.prepare(stage_bytes(composed.content), composed.bcc_field + signatures)
     new = account.new_message(prepared, flags=int(Flag.SEEN | Flag.NOTJUNK))
 
     def add(tx: Tx) -> bool:
         sent = next((box for box in mailboxes.list_mailboxes(tx) if box.special_use & SpecialUse.SENT), None)
-        if sent is None:
+        if sent is None or (once and rejects.has_copy(tx, sent.id, prepared.parsed.message_id, None)):
             return False
         messages.add(tx, sent.id, [new])
         return True

@@ -57,8 +57,6 @@ class Server:
     imap_port: int | None = None
     delivery: tuple[int, str] | None = None
     recipient: str = "mox@localhost"
-    # Rows that this server cannot do.
-    skips: frozenset[str] = frozenset()
     client: Imap | None = None
 
     def stop(self) -> None:
@@ -86,7 +84,7 @@ def _to_free_ports(config: Path, wanted: tuple[int, ...]) -> dict[int, int]:
     return {port: moved[port] for port in wanted}
 
 
-def _start_localserve(name: str, program: list[str], workers: int | None, skips: frozenset[str]) -> Server:
+def _start_localserve(name: str, program: list[str], workers: int | None) -> Server:
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
     data = folder / "d"
     env = {**os.environ, "PYTHONPATH": str(REPO / "python")}
@@ -98,12 +96,12 @@ def _start_localserve(name: str, program: list[str], workers: int | None, skips:
     process = subprocess.Popen([*command, *extra], env=env, stdout=log, stderr=log)
     for port in ports.values():
         wait_for_port(port, process)
-    return Server(name, folder, process, "mox@localhost", "moxmoxmox", ports[1143], (ports[1025], "EHLO"), skips=skips)
+    return Server(name, folder, process, "mox@localhost", "moxmoxmox", ports[1143], (ports[1025], "EHLO"))
 
 
 def start_ours(workers: int = 1) -> Server:
     """Our `mox localserve`."""
-    return _start_localserve("mox-hybrid", [sys.executable, "-m", "mox.cli.main"], workers, frozenset())
+    return _start_localserve("mox-hybrid", [sys.executable, "-m", "mox.cli.main"], workers)
 
 
 def start_our_workers() -> Server:
@@ -115,7 +113,7 @@ def start_our_workers() -> Server:
 
 def start_go_mox(binary: str) -> Server:
     """The reference implementation, from the binary that MOX_PEER names."""
-    return _start_localserve("mox", [binary], None, frozenset())
+    return _start_localserve("mox", [binary], None)
 
 
 _DOVECOT = """\

@@ -16,6 +16,22 @@ from tests.server_process import DEFAULT_PORTS, MoxProcess
 LETTER = b"From: <a@example.org>\r\nTo: <mox@localhost>\r\nSubject: %s\r\n\r\nbody %s\r\n"
 
 
+def workers_of(log: str, service: str) -> set[str]:
+    """Numbers of the workers that took connections to `service`."""
+    lines = [line for line in log.splitlines() if re.search(rf"\bservice={service}(\s|$)", line)]
+    return {found[1] for line in lines if (found := re.search(r"\bworker=(\d+)", line))}
+
+
+def sessions_in_both(mox: MoxProcess, at_least: int) -> list[Imap]:
+    """Sessions, `at_least` so many, until each of two workers has one: which of them accepts is up to the system."""
+    sessions: list[Imap] = []
+    while len(sessions) < at_least or workers_of(mox.log(), "imap") != {"0", "1"}:
+        assert len(sessions) < 200, "one worker takes every connection"
+        sessions.append(Imap(mox.ports["imap"]))
+        sessions[-1].ok("NOOP")
+    return sessions
+
+
 def test_two_sessions_see_each_other_within_100_ms(mox: MoxProcess) -> None:
     watcher, other = Imap(mox.ports["imap"]), Imap(mox.ports["imap"])
     watcher.ok("SELECT INBOX")
@@ -43,7 +59,7 @@ def test_two_sessions_see_each_other_within_100_ms(mox: MoxProcess) -> None:
 def test_two_workers_share_listeners_and_accounts(tmp_path: Path) -> None:
     mox = MoxProcess(tmp_path / "mox", workers=2).start()
     try:
-        sessions = [Imap(mox.ports["imap"]) for _ in range(8)]
+        sessions = sessions_in_both(mox, 8)
         tags = []
         for session in sessions:
             session.ok("SELECT INBOX")
@@ -57,7 +73,6 @@ def test_two_workers_share_listeners_and_accounts(tmp_path: Path) -> None:
                 pass
             session.send(b"DONE\r\n")
             assert session.finish(tag)[0].startswith(b"OK")
-        assert len(set(re.findall(r"worker=(\d+)", mox.log()))) == 2
     finally:
         assert mox.stop() == 0
 
@@ -132,16 +147,12 @@ def test_metrics_are_served(mox: MoxProcess) -> None:
 def test_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
     mox = MoxProcess(tmp_path / "mox", workers=2).start()
     try:
-        sessions = [Imap(mox.ports["imap"]) for _ in range(12)]
-        for session in sessions:
-            session.ok("NOOP")
-        workers = set(re.findall(r"worker=(\d+) .*service=imap|service=imap.* worker=(\d+)", mox.log()))
-        assert len(workers) == 2, "both workers must have got connections"
+        sessions = sessions_in_both(mox, 12)
         for _ in range(4):
             with urllib.request.urlopen(f"http://127.0.0.1:{mox.ports['metrics']}/metrics") as answer:
                 text = answer.read().decode()
             found = re.search(r'^mox_imap_connection_total\{service="imap"\} (\d+)', text, re.MULTILINE)
-            assert found is not None and int(found[1]) >= 12
+            assert found is not None and int(found[1]) >= len(sessions)
     finally:
         mox.stop()
 
@@ -150,16 +161,16 @@ def test_a_tls_session_is_resumed_with_any_worker(tmp_path: Path) -> None:
     mox = MoxProcess(tmp_path / "mox", workers=2).start()
     try:
         session, resumed = tmp_path / "session", []
-        for turn in range(13):
-            use = ["-sess_in", str(session)] if turn else []
+        while len(resumed) < 13 or workers_of(mox.log(), "imaps") != {"0", "1"}:
+            assert len(resumed) < 200, "one worker takes every connection"
+            use = ["-sess_in", str(session)] if resumed else []
             done = subprocess.run(
                 ["openssl", "s_client", "-connect", f"127.0.0.1:{mox.ports['imaps']}", "-ign_eof",
                  "-sess_out", str(session), *use],
                 input=b"a LOGOUT\r\n", capture_output=True, timeout=20,
             )  # fmt: skip
             resumed.append(b"Reused, TLS" in done.stdout)
-        assert resumed == [False] + [True] * 12
-        assert len(set(re.findall(r"worker=(\d+).*service=imaps|service=imaps.*worker=(\d+)", mox.log()))) == 2
+        assert not resumed[0] and all(resumed[1:])
     finally:
         mox.stop()
 
@@ -167,7 +178,7 @@ def test_a_tls_session_is_resumed_with_any_worker(tmp_path: Path) -> None:
 def test_a_new_password_ends_the_sessions_in_every_worker(tmp_path: Path) -> None:
     mox = MoxProcess(tmp_path / "mox", workers=2).start()
     try:
-        sessions = [Imap(mox.ports["imap"]) for _ in range(8)]
+        sessions = sessions_in_both(mox, 8)
         for session in sessions:
             session.ok("SELECT INBOX")
             session.start("IDLE")
@@ -178,6 +189,5 @@ def test_a_new_password_ends_the_sessions_in_every_worker(tmp_path: Path) -> Non
         )  # fmt: skip
         for session in sessions:
             assert session.line().startswith(b"* BYE")
-        assert len(set(re.findall(r"worker=(\d+).*service=imap |service=imap .*worker=(\d+)", mox.log()))) == 2
     finally:
         mox.stop()

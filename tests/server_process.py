@@ -1,15 +1,21 @@
 """Runs `mox localserve` as a child process on free ports, for tests that need the whole program."""
 
+import atexit
+import functools
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from mox.config import localserve
 
 REPO = Path(__file__).resolve().parent.parent
 USER = "mox@localhost"
@@ -24,15 +30,24 @@ DEFAULT_PORTS = {
     "https": 1443,
     "metrics": 1081,
 }
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
+# Below the ports that the system gives to connections, which could take one before a server does.
+_FIRST_PORT, _LAST_PORT = 10_000, 32_000
+_MAX_TEST_PROCESSES = 16
+
+
+def _own_ports() -> range:
+    """The ports of this process of the test run: pytest-xdist's workers never take each other's."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _MAX_TEST_PROCESSES
+    share = (_LAST_PORT - _FIRST_PORT) // _MAX_TEST_PROCESSES
+    return range(_FIRST_PORT + worker * share, _FIRST_PORT + (worker + 1) * share)
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, all different; below those that the system gives to connections, which
-    could take one before the server does."""
+    """Loopback ports that nobody listens on, all different."""
     found: list[int] = []
     while len(found) < count:
-        port = random.randrange(10_000, 32_000)
+        port = random.choice(_own_ports())
         with socket.socket() as sock:
             try:
                 sock.bind(("127.0.0.1", port))
@@ -41,6 +56,23 @@ def free_ports(count: int) -> list[int]:
         if port not in found:
             found.append(port)
     return found
+
+
+def child_environment() -> dict[str, str]:
+    """What our own programs start with: this tree, and its compiled modules kept, whatever the surroundings say."""
+    environment = {**os.environ, "PYTHONPATH": str(REPO / "python")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PYTHONPYCACHEPREFIX"] = str(REPO / ".pytest_cache" / "modules")
+    return environment
+
+
+@functools.cache
+def _new_folder() -> Path:
+    """What `mox localserve -initonly` makes, once for all tests."""
+    base = tempfile.mkdtemp(prefix="mox-localserve-")
+    atexit.register(shutil.rmtree, base, ignore_errors=True)
+    localserve.ensure(Path(base) / "mox", "127.0.0.1")
+    return Path(base) / "mox"
 
 
 class MoxProcess:
@@ -57,16 +89,10 @@ class MoxProcess:
         return [sys.executable, "-m", "mox.cli.main", *arguments]
 
     def env(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(REPO / "python")}
+        return child_environment()
 
     def init(self) -> None:
-        subprocess.run(
-            self.command("localserve", "--dir", str(self.folder), "--ip", "127.0.0.1", "--initonly"),
-            env=self.env(),
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
+        shutil.copytree(_new_folder(), self.folder)
         path = self.folder / "mox.conf"
         text = path.read_text()
         for service, port in DEFAULT_PORTS.items():

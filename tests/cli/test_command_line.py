@@ -1,6 +1,5 @@
 """Finding commands, flags, usage, help, exit status (spec/cli.md section 1)."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from mox.cli import families
 from mox.cli.command import Command, Flag, Globals, Invocation, UsageError
 from mox.cli.main import explain, run
-from tests.server_process import REPO
+from tests.server_process import child_environment
 
 GLOBALS = Globals(Path("mox.conf"))
 
@@ -110,7 +109,7 @@ def mox(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     """Run the program as people do."""
     return subprocess.run(
         [sys.executable, "-m", "mox.cli.main", *arguments],
-        env={**os.environ, "PYTHONPATH": str(REPO / "python"), **environment},
+        env={**child_environment(), **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -141,7 +140,7 @@ def test_simple_commands_do_not_load_the_server() -> None:
     code += "print(sorted(m for m in sys.modules if m.startswith(('mox.server', 'mox.store', 'cryptography'))))"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(REPO / "python")},
+        env=child_environment(),
         capture_output=True,
         text=True,
         timeout=60,

@@ -13,14 +13,14 @@ import pytest
 
 from mox.config.live import Config
 from mox.server.datadir import DataDirError, check_data_dir
-from tests.server_process import REPO, free_ports
+from tests.server_process import MoxProcess, child_environment
 
 
 def localserve(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run it until it ends by itself."""
     return subprocess.run(
         [sys.executable, "-m", "mox.cli.main", "localserve", "-dir", str(folder), *arguments],
-        env={**os.environ, "PYTHONPATH": str(REPO / "python")},
+        env=child_environment(),
         capture_output=True,
         text=True,
         timeout=60,
@@ -30,12 +30,9 @@ def localserve(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A localserve directory on free ports of one address."""
-    made = tmp_path / "mox"
-    assert localserve(made, "-ip", "127.0.0.1", "-initonly").returncode == 0
-    ports = iter(free_ports(20))
-    text = re.sub(r"\bPort: \d+", lambda _match: f"Port: {next(ports)}", (made / "mox.conf").read_text())
-    (made / "mox.conf").write_text(text)
-    return made
+    server = MoxProcess(tmp_path / "mox")
+    server.init()
+    return server.folder
 
 
 @pytest.mark.holds("cli-acafe0")

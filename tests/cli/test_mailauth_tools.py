@@ -1,4 +1,4 @@
-"""dns, dnsbl, spf, dkim, dmarc: what the tools print (spec/cli.md section 13)."""
+"""dns, dnsbl, iprev, spf, dkim, dmarc: what the tools print (spec/cli.md section 13)."""
 
 import io
 import sys
@@ -95,6 +95,20 @@ async def test_dnsbl() -> None:
     assert await dns_tools.dnsbl_health(RESOLVER, "list.org") == ["healthy"]
     with pytest.raises(CommandError, match=r"unhealthy: .*does not list"):
         await dns_tools.dnsbl_health(RESOLVER, "other.org")
+
+
+async def test_iprev() -> None:
+    resolver = StaticResolver({**ZONE, "mx.example.org": {"A": ["192.0.2.1"]}}, authentic=True)
+    assert await dns_tools.iprev_check(resolver, parse_ip("192.0.2.1")) == [
+        "status: pass (with dnssec)",
+        "name: mx.example.org",
+        "names: mx.example.org",
+    ]
+    assert await dns_tools.iprev_check(RESOLVER, parse_ip("192.0.2.1")) == [
+        "status: fail (with dnssec)",
+        "names: mx.example.org",
+        "error: no name leads back to the address",
+    ]
 
 
 async def test_spf() -> None:
@@ -212,7 +226,7 @@ def test_message_files_with_other_line_ends(tmp_path: Path) -> None:
 def test_every_command_has_help() -> None:
     tables: list[Callable[[], Any]] = [lambda: dns_tools.COMMANDS, lambda: mailauth_tools.COMMANDS]
     commands = [command for table in tables for command in table()]
-    assert {command.words[0] for command in commands} == {"dns", "dnsbl", "spf", "dkim", "dmarc"}
+    assert {command.words[0] for command in commands} == {"dns", "dnsbl", "iprev", "spf", "dkim", "dmarc"}
     assert all(command.help.strip() for command in commands)
 
 

@@ -1,9 +1,10 @@
 """sendmail (spec/cli.md sections 14 and 23)."""
 
 import imaplib
-import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from mox.cli.command import CommandError
 from mox.cli.sendmail import send
 from mox.cli.sendmail_message import Arguments, compose, parse_arguments
-from tests.server_process import PASSWORD, REPO, USER, MoxProcess
+from tests.server_process import PASSWORD, USER, MoxProcess, child_environment
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,6 @@ def test_submitting(shared_mox: MoxProcess, tmp_path: Path) -> None:
         pytest.param("submission", {"Password": "wrong password"}, "authentication failed", id="password"),
         pytest.param("submissions", {"TLS": "true", "AuthMethod": "PLAIN"}, "certificate", id="unknown authority"),
         pytest.param("submission", {"STARTTLS": "true", "AuthMethod": "PLAIN"}, "certificate", id="after STARTTLS"),
-        pytest.param("http", {"STARTTLS": "true"}, "", id="no SMTP server"),
     ],
 )
 def test_failed_submissions_are_kept(
@@ -136,6 +136,24 @@ def test_failed_submissions_are_kept(
     (kept,) = (tmp_path / "moxsubmit.failures").iterdir()
     assert kept.name.startswith("newmsg.") and kept.read_bytes().endswith(b"\r\n\r\nbody\r\n")
     assert kept.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.holds("cli-325cb6")
+def test_a_server_of_another_protocol(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        path = config(tmp_path, server.getsockname()[1], STARTTLS="true")
+
+        def answer() -> None:
+            conn, _ = server.accept()
+            with conn:
+                conn.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(CommandError, match="the message is kept in") as failed:
+            send(["root"], b"Subject: x\n\nbody\n", path, tmp_path)
+        thread.join()
+    assert PASSWORD not in str(failed.value) and len(list((tmp_path / "moxsubmit.failures").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +178,7 @@ def test_by_the_name_sendmail_it_is_nothing_else(tmp_path: Path) -> None:
     code = "import sys; sys.argv = sys.argv[1:]\nfrom mox.cli.main import main\nmain()"
     done = subprocess.run(
         [sys.executable, "-c", code, "/usr/sbin/sendmail", "-config", str(tmp_path / "mox.conf"), "version"],
-        env={**os.environ, "PYTHONPATH": str(REPO / "python")},
+        env=child_environment(),
         input="",
         capture_output=True,
         text=True,

@@ -194,11 +194,24 @@ async def test_silent_client_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_idle_keep_alive_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "IDLE_S", 0.05)
-    async with running() as run:
+    async with running() as run, asyncio.timeout(front.FIRST_REQUEST_S / 2):
         reader, writer = await run.open()
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await response(reader)
         assert await reader.read() == b""
+
+
+async def test_time_of_the_first_request_is_not_that_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "FIRST_REQUEST_S", 0.2)
+    async with running() as run:
+        reader, writer = await run.open()
+        for _ in range(2):
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await response(reader)
+            # Longer than a silent client would have had.
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await reader.read(1)
 
 
 @pytest.mark.parametrize(("offered", "version"), [((), b"1.1"), (("http/1.1",), b"1.1")], ids=["none", "http/1.1"])

@@ -10,11 +10,11 @@ from mox.config.model import Route, SMTPAuth, Transport, TransportFail, Transpor
 from mox.net.conn import Connection, connect
 from mox.net.tls import ServerTls
 from mox.outbound.claims import Claim
-from mox.outbound.dial import SocksDialer
 from mox.outbound.host import Route as HostRoute
 from mox.outbound.outcomes import Outcome
 from mox.outbound.relay import RelayDelivery, pick_mechanism
 from mox.outbound.routes import matches
+from mox.outbound.socks import SocksDialer
 from tests.net.loopback import TIMEOUT_S, listening
 from tests.net.pki import self_signed
 from tests.outbound.bench import CA, QUICK, Bench, new, opened, with_mx

@@ -25,7 +25,7 @@ from mox.store.changes import (
 from mox.store.reader import Reader, last_modseq, read_news
 from mox.store.store import Store
 from mox.store.types import Flag, SpecialUse
-from tests.server_process import REPO
+from tests.server_process import child_environment
 from tests.store.helpers import ACCOUNT, Box, letter
 
 
@@ -302,7 +302,7 @@ class Child:
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(folder)],
-            env={"PYTHONPATH": str(REPO / "python"), "PATH": ""},
+            env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -12,7 +12,7 @@ import pytest
 
 from mox.store.engine import Engine, Tx, connect, migrate
 from mox.store.errors import DatabaseVersionError, EngineClosed
-from tests.server_process import REPO
+from tests.server_process import child_environment
 
 PACKAGE = "mox.store.auth_migrations"
 
@@ -258,7 +258,7 @@ def test_processes_share_a_database(tmp_path: Path) -> None:
     children = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path), name],
-            env={"PYTHONPATH": str(REPO / "python"), "PATH": ""},
+            env=child_environment(),
             stderr=subprocess.PIPE,
         )
         for name in "xy"

@@ -1,4 +1,4 @@
-"""dns … and dnsbl …: look-ups as the server makes them."""
+"""dns …, dnsbl … and iprev: look-ups as the server makes them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -9,7 +9,7 @@ from mox.cli.config_domains import domain_argument
 from mox.dns.names import DomainError, IPAddress, parse_domain, parse_ip
 from mox.dns.resolver import Answer, DnsNotFound, DnsTemporary, Resolver, Tlsa
 from mox.dns.system import SystemResolver
-from mox.mailauth import dnsbl
+from mox.mailauth import dnsbl, iprev
 from mox.mailauth.dnsbl import DnsblStatus
 
 T = TypeVar("T")
@@ -134,6 +134,18 @@ async def dnsbl_health(resolver: Resolver, zone: str) -> Lines:
     return ["healthy"]
 
 
+async def iprev_check(resolver: Resolver, ip: IPAddress) -> Lines:
+    """The names of an address, and whether one leads back to it."""
+    result = await iprev.verify(resolver, ip)
+    lines = [
+        ("status", f"{result.status} ({dnssec(result.authentic)})"),
+        ("name", result.name),
+        ("names", ", ".join(result.names)),
+        ("error", result.problem),
+    ]
+    return [f"{name}: {value}" for name, value in lines if value]
+
+
 def _lookup(invocation: Invocation) -> None:
     kind, name = invocation.arguments
     print_lines(lambda resolver: dns_lookup(resolver, kind, name))
@@ -147,6 +159,11 @@ def _dnsbl_check(invocation: Invocation) -> None:
 def _dnsbl_health(invocation: Invocation) -> None:
     zone = domain_argument(invocation.argument(0)).ascii
     print_lines(lambda resolver: dnsbl_health(resolver, zone))
+
+
+def _iprev(invocation: Invocation) -> None:
+    ip = ip_argument(invocation.argument(0))
+    print_lines(lambda resolver: iprev_check(resolver, ip))
 
 
 COMMANDS = [
@@ -188,6 +205,17 @@ this check.
 Example: mox dnsbl checkhealth zen.spamhaus.org
 """,
         "$zone",
+        1,
+        1,
+    ),
+    Command(
+        ("iprev",),
+        _iprev,
+        """Check whether an address has a name that leads back to the address (RFC 8601 section 3).
+
+Example: mox iprev 192.0.2.1
+""",
+        "$ip",
         1,
         1,
     ),

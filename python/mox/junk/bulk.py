@@ -30,20 +30,29 @@ class Rates:
     spam_wrong: int
 
     @property
+    def ham(self) -> int:
+        """All ham."""
+        return self.ham_right + self.ham_wrong
+
+    @property
+    def spam(self) -> int:
+        """All spam."""
+        return self.spam_right + self.spam_wrong
+
+    @property
     def specificity(self) -> float:
         """The share of ham that was not called spam."""
-        return self.ham_right / max(1, self.ham_right + self.ham_wrong)
+        return self.ham_right / max(1, self.ham)
 
     @property
     def sensitivity(self) -> float:
         """The share of spam that was called spam."""
-        return self.spam_right / max(1, self.spam_right + self.spam_wrong)
+        return self.spam_right / max(1, self.spam)
 
     @property
     def accuracy(self) -> float:
         """The share that was judged right."""
-        right = self.ham_right + self.spam_right
-        return right / max(1, right + self.ham_wrong + self.spam_wrong)
+        return (self.ham_right + self.spam_right) / max(1, self.ham + self.spam)
 
 
 class FilterFile:
@@ -98,14 +107,16 @@ class FilterFile:
                     wrong(name, verdict)
         return Rates(found[0][1], found[0][0], found[1][1], found[1][0])
 
-    def play(self, messages: Iterable[tuple[bytes, bool]], threshold: float) -> Rates:
-        """Judge messages (content, is spam) one after the other, and learn each one after that."""
+    def play(self, messages: Iterable[tuple[bytes, bool | None]], threshold: float) -> Rates:
+        """Judge messages (content, is spam) one after the other, and learn each one after that. None: sent by the
+        owner of the filter, so it is ham and there is nothing to judge."""
         found = [[0, 0], [0, 0]]
         for content, is_spam in messages:
-            is_right = (self.classify(content).probability > threshold) == is_spam
-            found[int(is_spam)][is_right] += 1
+            if is_spam is not None:
+                is_right = (self.classify(content).probability > threshold) == is_spam
+                found[int(is_spam)][is_right] += 1
             with self._connection:
-                table.learn(self._tx, self.words(content), is_spam)
+                table.learn(self._tx, self.words(content), is_spam is True)
         return Rates(found[0][1], found[0][0], found[1][1], found[1][0])
 
     def close(self) -> None:

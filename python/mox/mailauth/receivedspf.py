@@ -9,7 +9,7 @@ from mox.mailauth.spf import SpfStatus
 FIELD = "Received-SPF"
 _MAX_PROBLEM = 67
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
-_ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
+_ATEXT = r'[^\x00-\x20"(),.:;<>@\[\\\]\x7f]'
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _COMMENT = re.compile(r"\(((?:[^()\\]|\\.)*)\)", re.DOTALL)
 # key-value-pair = key [CFWS] "=" ( dot-atom / quoted-string )

@@ -10,7 +10,7 @@ _FWS = " \t\r\n"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # Fields and records are rarely longer than 2 kB.
 _MAX_LENGTH = 32 * 1024
-_VALUE = re.compile(r"[!-:<-~\u0080-\U0010ffff\udc80-\udcff \t]*")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f;\x7f]*")
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _SELECTOR = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _WHITE = re.compile(r"[ \t\r\n]+")

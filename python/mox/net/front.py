@@ -80,6 +80,11 @@ class Peer:
         """A request is being worked on."""
         return self._active > 0
 
+    def end_unless_asked(self) -> None:
+        """The time for a first request is over."""
+        if not self.requests:
+            self.is_ending.set()
+
     def passed_on(self, size: int) -> None:
         """The client took `size` bytes."""
         self._waiting_bytes = max(0, self._waiting_bytes - size)
@@ -172,6 +177,7 @@ def _ignore(_conn: Connection) -> None:
 
 async def _pump(conn: Connection, backend: Connection, peer: Peer) -> None:
     """Copy both ways until one side is done; each buffer is bounded by `Connection`'s, in each direction."""
+    too_late = asyncio.get_running_loop().call_later(FIRST_REQUEST_S, peer.end_unless_asked)
     up = asyncio.ensure_future(_until_ending(_to_backend(conn, backend, peer), peer))
     down = asyncio.ensure_future(_to_client(backend, conn, peer))
     try:
@@ -182,6 +188,7 @@ async def _pump(conn: Connection, backend: Connection, peer: Peer) -> None:
             async with asyncio.timeout(STALL_S):
                 await down
     finally:
+        too_late.cancel()
         for task in (up, down):
             task.cancel()
         results = await asyncio.gather(up, down, return_exceptions=True)
@@ -207,10 +214,9 @@ async def _until_ending(sending: Coroutine[None, None, None], peer: Peer) -> Non
 
 async def _to_backend(conn: Connection, backend: Connection, peer: Peer) -> None:
     """Until the client sent its end of the stream and got its answers, or sends nothing for too long."""
-    timeout_s = FIRST_REQUEST_S
     while True:
         try:
-            data = await conn.read(timeout_s)
+            data = await conn.read(IDLE_S)
         except TimeoutError:
             if peer.is_active:
                 continue
@@ -219,8 +225,6 @@ async def _to_backend(conn: Connection, backend: Connection, peer: Peer) -> None
             break
         backend.write(data)
         await backend.drain(STALL_S)
-        if peer.requests:
-            timeout_s = IDLE_S
     await peer.answered()
 
 

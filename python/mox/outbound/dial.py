@@ -1,17 +1,14 @@
-"""Connecting to mail servers: address by address, from the address that others know us by, or through a proxy."""
+"""Connecting to mail servers: address by address, from the address that others know us by."""
 
 import asyncio
 import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from python_socks import ProxyError
-from python_socks.async_.asyncio import Proxy
-
 from mox import metrics
 from mox.config.model import Static
 from mox.dns.names import IPAddress
-from mox.net.conn import Connection, adopt, connect
+from mox.net.conn import Connection, connect
 
 DIAL_TIMEOUT_S = 30.0
 
@@ -35,25 +32,6 @@ class DirectDialer:
 
     async def __call__(self, ip: IPAddress, port: int, timeout_s: float) -> Connection:
         return await connect(str(ip), port, timeout_s, self._local.get(ip.version))
-
-
-class SocksDialer:
-    """Connects through a SOCKS5 proxy at `host:port`."""
-
-    def __init__(self, address: str) -> None:
-        host, _, port = address.rpartition(":")
-        self._host, self._port = host.strip("[]"), int(port)
-
-    async def __call__(self, ip: IPAddress, port: int, timeout_s: float) -> Connection:
-        proxy = Proxy.from_url(f"socks5://{_bracketed(self._host)}:{self._port}")
-        try:
-            return await adopt(await proxy.connect(str(ip), port, timeout=timeout_s))
-        except ProxyError as err:
-            raise OSError(f"socks proxy {self._host}:{self._port}: {err}") from err
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def local_addresses(static: Static) -> dict[int, str]:

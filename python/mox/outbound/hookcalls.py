@@ -1,6 +1,7 @@
 """Makes the HTTP calls of webhooks: with deadlines, verified TLS, and only the start of an answer (spec/webapi.md
 section 13)."""
 
+import asyncio
 import ssl
 import time
 from http import HTTPStatus
@@ -41,16 +42,25 @@ class HookCaller:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._client = httpx.AsyncClient(
-            verify=tls_context(config),
-            timeout=STEP_S,
-            limits=httpx.Limits(max_keepalive_connections=20, keepalive_expiry=IDLE_S),
-            headers={"User-Agent": f"mox/{__version__} (webhook)", "Accept-Encoding": "gzip"},
-        )
+        self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
     async def close(self) -> None:
         """Close idle connections."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _open(self) -> httpx.AsyncClient:
+        """The client, made for the first call: reading all authorities takes a while."""
+        async with self._opening:
+            if self._client is None:
+                self._client = httpx.AsyncClient(
+                    verify=await asyncio.to_thread(tls_context, self._config),
+                    timeout=STEP_S,
+                    limits=httpx.Limits(max_keepalive_connections=20, keepalive_expiry=IDLE_S),
+                    headers={"User-Agent": f"mox/{__version__} (webhook)", "Accept-Encoding": "gzip"},
+                )
+        return self._client
 
     async def call(self, hook: Hook) -> CallOutcome:
         """Make the call of a queued hook."""
@@ -81,7 +91,7 @@ class HookCaller:
         started = time.monotonic()
         try:
             code, response = await self._post(url, headers, body)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, BadUrl, ValueError) as err:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError, OSError) as err:
             metrics.webhook_results.labels("error").inc()
             return CallOutcome(0, f"http request: {err or type(err).__name__}", "", _ms_since(started))
         metrics.webhook_seconds.observe(time.monotonic() - started)
@@ -91,9 +101,10 @@ class HookCaller:
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
         """(status, start of the answer)"""
+        client = await self._open()
         for _ in range(MAX_REDIRECTS + 1):
             check_url(url)
-            async with self._client.stream("POST", url, headers=headers, content=body) as response:
+            async with client.stream("POST", url, headers=headers, content=body) as response:
                 target = response.headers.get("location", "")
                 if response.status_code in _REDIRECTS and target:
                     joined = response.url.join(target)

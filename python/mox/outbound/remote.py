@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mox.config.live import Config
 from mox.config.model import Transport
 from mox.outbound.claims import Claim
-from mox.outbound.dial import DirectDialer, SocksDialer, local_addresses
+from mox.outbound.dial import DirectDialer, local_addresses
 from mox.outbound.direct import DirectDelivery
 from mox.outbound.host import Route
 from mox.outbound.outcomes import Outcome
@@ -40,6 +40,9 @@ class RemoteDelivery:
     def _route(self, name: str, transport: Transport) -> Route:
         hostname = self._config.static.Hostname
         if transport.Socks is not None:
+            # Few hosts have a proxy; the others start without its library.
+            from mox.outbound.socks import SocksDialer
+
             return Route(transport.Socks.RemoteHostname, SocksDialer(transport.Socks.Address), name=name)
         families = {4, 6}
         if transport.Direct is not None:

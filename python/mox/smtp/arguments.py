@@ -16,7 +16,7 @@ DEFAULT_MAX_SIZE = 100 << 20
 MAX_ENVID = 100
 MAX_ORCPT = 500
 
-_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:=[!-<>-~\u0080-\ud7ff\ue000-\U0010ffff]+)?")
+_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:=[^\x00-\x20=\x7f\ud800-\udfff]+)?")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _UTC = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z")
 _NOTIFY = {"SUCCESS", "FAILURE", "DELAY"}

@@ -49,7 +49,7 @@ SLOW_AFTER_FAILURES = 3
 # A client with more refused and no accepted transactions guesses addresses.
 MAX_BAD_TRANSACTIONS = 10
 
-_STRING = re.compile(r' (?:"(?:[^"\\\ud800-\udfff]|\\[ -~])+"|[!-~\u0080-\ud7ff\ue000-\U0010ffff]+)[ \t]*')
+_STRING = re.compile(r' (?:"(?:[^"\\\ud800-\udfff]|\\[ -~])+"|[^\x00-\x20\x7f\ud800-\udfff]+)[ \t]*')
 
 
 def _utc_now() -> datetime:

@@ -26,6 +26,7 @@ TEMPORARY = Outcome(False, error="later, transient")
 REFUSED = Outcome(False, True, 550, "1.1", "permanent: 550 5.1.1 unknown", ("550 5.1.1 unknown",))
 DELIVERED = Outcome(True, code=250, secode="0.0")
 FAR_MS = 1 << 51
+LARGE = LETTER + b"line\r\n" * 20_000
 
 
 class Recorder:
@@ -46,15 +47,28 @@ class Recorder:
         return [self.outcome for _ in claim.messages]
 
 
-async def test_delivered_message_leaves_record_and_no_file(tmp_path: Path) -> None:
+def files(folder: Path) -> list[str]:
+    return [name for name in os.listdir(folder / "queue") if len(name) == 32]
+
+
+async def kept_contents(bench: Bench) -> int:
+    return int(await bench.queue.read(lambda tx: (tx.one("SELECT count(*) FROM contents") or (0,))[0]))
+
+
+@pytest.mark.parametrize("content", [LETTER, LARGE], ids=["row", "file"])
+async def test_delivered_message_leaves_record_and_no_content(tmp_path: Path, content: bytes) -> None:
     async with opened(tmp_path) as bench:
         bench.deliver = failing(DELIVERED)
-        (message_id,) = await bench.add(new(extra={"k": "v"}))
+        (message_id,) = await bench.add(new(extra={"k": "v"}, next_ms=FAR_MS), content=content)
+        (message,) = await bench.messages()
+        assert await bench.queue.content(message) == content == await bench.queue.header(message)
+        assert (len(files(tmp_path)), await kept_contents(bench)) == ((0, 1) if content is LETTER else (1, 0))
+        await bench.make_due()
         assert await bench.run_due() == []
         (kept,) = await bench.retired()
         assert (kept.id, kept.success, kept.attempts, kept.extra) == (message_id, True, 1, {"k": "v"})
         assert [(r.success, r.code, r.error) for r in kept.results] == [(True, 250, "")]
-        assert not [name for name in os.listdir(tmp_path / "queue") if len(name) == 32]
+        assert files(tmp_path) == [] and await kept_contents(bench) == 0
         assert [event.event for event in bench.surroundings.events] == [Event.DELIVERED]
 
 
@@ -430,8 +444,8 @@ async def test_nothing_is_kept_without_a_period(tmp_path: Path) -> None:
 
 async def test_sweep_removes_old_files_without_message(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
-        await bench.add(new(next_ms=FAR_MS))
-        (kept,) = [n for n in os.listdir(tmp_path / "queue") if len(n) == 32]
+        await bench.add(new(next_ms=FAR_MS), content=LARGE)
+        (kept,) = files(tmp_path)
         old, young = tmp_path / "queue" / ("a" * 32), tmp_path / "queue" / ("b" * 32)
         for file in (old, young, tmp_path / "queue" / kept):
             file.write_bytes(b"x")

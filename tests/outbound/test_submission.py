@@ -96,7 +96,7 @@ async def test_completed_and_signed(office: Office) -> None:
     assert names == ["Message-Id", "Date", "DKIM-Signature", "DKIM-Signature", "Authentication-Results"]
     assert "auth=pass smtp.mailfrom=team@mox.example" in prefix
     assert message.message_id and message.subject == "hello"
-    content = office.queue.content(message)
+    content = await office.queue.content(message)
     header, _, body = content.partition(b"\r\n\r\n")
     results = await dkim.verify(office.world.resolver, header + b"\r\n\r\n", BytesBody(body))
     assert [r.status.value for r in results] == ["pass", "pass"]
@@ -165,7 +165,7 @@ async def test_extras_and_what_is_private(office: Office) -> None:
     header = HEADER + "X-Mox-Extra-x-cANONICAL-z: a value\r\nX-Mox-Extra-a(b: smile\r\nBcc: <secret@other.example>\r\n"
     message = (await office.send(header=header))[0]
     assert message.extra == {"X-Canonical-Z": "a value", "a(b": "smile"}
-    content = office.queue.content(message)
+    content = await office.queue.content(message)
     assert b"secret" not in content
     assert b"Mox-Extra" not in content
     header = HEADER + "X-Mox-Extra-A: 1\r\nX-Mox-Extra-a: 2\r\n"

@@ -48,11 +48,11 @@ class Sending:
     async def messages(self) -> list[Message]:
         return sorted(await self.queue.read(lambda tx: MESSAGES.select(tx)), key=lambda m: m.id)
 
-    def mail(self, message: Message) -> Mail:
-        return email.message_from_bytes(self.queue.content(message))
+    async def mail(self, message: Message) -> Mail:
+        return email.message_from_bytes(await self.queue.content(message))
 
-    def attachment(self, message: Message) -> bytes:
-        part = self.mail(message).get_payload()[1]  # type: ignore[index]
+    async def attachment(self, message: Message) -> bytes:
+        part = (await self.mail(message)).get_payload()[1]  # type: ignore[index]
         return gzip.decompress(part.get_payload(decode=True))  # type: ignore[union-attr, arg-type]
 
 

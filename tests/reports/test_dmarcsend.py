@@ -50,14 +50,14 @@ async def test_report(tmp_path: Path) -> None:
         await evaluate(engine, [ROW, OTHER, ROW])
         await sender.send_hour(END)
         (message,) = await base.messages()
-        feedback = parse_xml(base.attachment(message))
+        feedback = parse_xml(await base.attachment(message))
         assert sorted((r.source_ip, r.count) for r in feedback.rows) == [("10.0.0.1", 2), ("10.0.0.2", 1)]
         assert feedback.policy.domain == "s.example" and feedback.metadata.org_name == "mail.mox.example"
         assert feedback.metadata.end == int(END.timestamp()) - 1
         assert feedback.metadata.begin == int(END.timestamp()) - 86_400
         assert (message.recipient_localpart, message.max_attempts, message.is_dmarc_report) == ("d", 5, True)
-        assert base.mail(message)["DKIM-Signature"]
-        assert parse_message(base.queue.content(message)) == feedback
+        assert (await base.mail(message))["DKIM-Signature"]
+        assert parse_message(await base.queue.content(message)) == feedback
         assert await is_clean(engine)
 
 
@@ -97,7 +97,7 @@ async def test_all_too_large_gives_a_notice(tmp_path: Path) -> None:
         await sender.send_hour(END)
         found = await base.messages()
         assert {m.recipient_localpart for m in found} == {"a", "b"}
-        mail = base.mail(found[0])
+        mail = await base.mail(found[0])
         assert mail["Subject"] == "DMARC aggregate reporting error report for s.example"
         assert "Report-Size:" in str(mail.get_payload())
 

@@ -68,7 +68,7 @@ async def test_results_of_a_day_in_one_report(tmp_path: Path) -> None:
         await sender.send_day(NOW)
         own, host = await base.messages()
         assert await left(engine) == []
-        report = parse_json(base.attachment(own))
+        report = parse_json(await base.attachment(own))
         assert {p.policy.policy_type: p.summary for p in report.policies} == {
             "sts": Summary(3, 2),
             "tlsa": Summary(3, 2),
@@ -79,7 +79,7 @@ async def test_results_of_a_day_in_one_report(tmp_path: Path) -> None:
             datetime(2026, 5, 1, tzinfo=UTC),
             datetime(2026, 5, 1, 23, 59, 59, tzinfo=UTC),
         )
-        policy = parse_json(base.attachment(host)).policies[0].policy
+        policy = parse_json(await base.attachment(host)).policies[0].policy
         assert (policy.policy_domain, policy.mx_host) == ("r.example", ["mx.r.example"])
         assert (own.max_attempts, own.is_tls_report, own.require_tls, own.sender_domain) == (
             5,
@@ -87,12 +87,12 @@ async def test_results_of_a_day_in_one_report(tmp_path: Path) -> None:
             False,
             "mox.example",
         )
-        mail = base.mail(own)
+        mail = await base.mail(own)
         assert mail["TLS-Required"] == "No" and mail["TLS-Report-Domain"] == "r.example"
         assert "TLS-Report-Submitter" in mail["DKIM-Signature"]
         subject = "Report Domain: r.example Submitter: mox.example Report-ID: <20260501.r.example@mox.example>"
         assert " ".join(mail["Subject"].split()) == subject
-        assert parse_message(base.queue.content(own)) == report
+        assert parse_message(await base.queue.content(own)) == report
 
 
 @pytest.mark.holds("outbound-689296")
@@ -157,7 +157,7 @@ async def test_each_day_by_itself_and_nothing_too_old(tmp_path: Path) -> None:
             await record(engine, attempt(), day=day_of(NOW - timedelta(days=days)))
         publish(base, "r.example")
         await sender.send_day(NOW)
-        ids = {parse_json(base.attachment(m)).report_id.split(".")[0] for m in await base.messages()}
+        ids = {parse_json(await base.attachment(m)).report_id.split(".")[0] for m in await base.messages()}
         assert ids == {"20260501", "20260430", "20260429"}
         # Today's results are not complete yet.
         assert {day for _, day in await left(engine)} == {"20260502"}

@@ -24,11 +24,12 @@ REQUEST: dict[str, Any] = {
 }
 
 
-def queued(folder: Path) -> list[tuple[int, str, str]]:
-    """(id, file, message-id) of what is in the queue."""
+def queued(folder: Path) -> list[tuple[int, int, str]]:
+    """(id, size of its content, message-id) of what is in the queue."""
     connection = apsw.Connection(str(folder / "queue" / "index.db"))
     try:
-        return list(connection.execute("SELECT id, file, message_id FROM queued ORDER BY id"))
+        sql = "SELECT id, length(content), message_id FROM queued LEFT JOIN contents USING (file) ORDER BY id"
+        return list(connection.execute(sql))
     finally:
         connection.close()
 
@@ -131,7 +132,7 @@ def test_killed_while_sending(tmp_path: Path, seed: int) -> None:
         assert len(acknowledged) <= len(rows) <= len(acknowledged) + 4
         assert len({message_id for _, _, message_id in rows}) == len(rows)
         # every message has its content,
-        assert all((server.folder / "queue" / file).stat().st_size > 100 for _, file, _ in rows)
+        assert all(size > 100 for _, size, _ in rows)
         # and every answered one its copy, once.
         assert len(acknowledged) <= in_sent(server.folder) <= len(rows)
         assert len(acknowledged) > 3

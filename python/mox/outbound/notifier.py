@@ -1,7 +1,8 @@
 """Telling senders what became of their messages: reads the original, composes the notification, has it stored."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
+
+import apsw
 
 from mox import log, metrics
 from mox.message.compose import ComposeError
@@ -35,9 +36,9 @@ class SenderNotifier:
             return
         try:
             read = self._queue.content if message.return_full else self._queue.header
-            original = await asyncio.to_thread(read, message)
+            original = await read(message)
             await self._notify(self._notice(message, outcome, action, original))
-        except (OSError, ComposeError, NotifyError) as err:
+        except (OSError, apsw.Error, ComposeError, NotifyError) as err:
             _logger.error("notifying the sender", id=message.id, action=action.value, err=str(err))
 
     def _notice(self, message: Message, outcome: Outcome, action: Action, original: bytes) -> dsn.Notice:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from mox.message.dsn import Mta
-from mox.outbound import hooks, lanes, suppression
+from mox.outbound import contents, hooks, lanes, suppression
 from mox.outbound.events import Event, Surroundings, outgoing_event
 from mox.outbound.records import Message, Result, Retired, insert, now_ms, to_column, with_result
 from mox.store.engine import Tx
@@ -98,8 +98,7 @@ def retire(
     if keep_ms > 0:
         insert(tx, "retired", _retired(message, event, outcome, keep_ms))
     has_hook = _tell(tx, surroundings, event, message, outcome, suppressing)
-    is_used = tx.one("SELECT 1 FROM queued WHERE file = ? LIMIT 1", message.file) is not None
-    return Effects(None if is_used else message.file, has_hook)
+    return Effects(contents.drop_unused(tx, message.file), has_hook)
 
 
 def _tell(

@@ -6,14 +6,13 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from mox import log, metrics
-from mox._rust import StagedMessage, fsync_dir
+from mox._rust import StagedMessage
 from mox.net.bus import Bus
-from mox.outbound import holdrules, lanes
+from mox.outbound import contents, holdrules, lanes
 from mox.outbound.events import Surroundings
 from mox.outbound.records import Message, NewMessage, insert, next_id, now_ms
 from mox.smtp.address import to_unicode
@@ -35,6 +34,28 @@ class FromIdError(Exception):
     """A `from_id` was used before, by a message that is queued or kept."""
 
 
+class _Recent:
+    """Small contents that were just added, most of which are delivered at once: a bounded memory of what the database
+    has."""
+
+    MAX_BYTES = 8 << 20
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+        self._bytes = 0
+
+    def put(self, file: str, content: bytes) -> None:
+        """Keep it, at the cost of the oldest."""
+        self._kept[file] = content
+        self._bytes += len(content)
+        while self._bytes > self.MAX_BYTES:
+            self._bytes -= len(self._kept.pop(next(iter(self._kept))))
+
+    def get(self, file: str) -> bytes | None:
+        """None when it is not kept (any more)."""
+        return self._kept.get(file)
+
+
 class Queue:
     """The queue of a data directory; several processes may use it."""
 
@@ -44,6 +65,7 @@ class Queue:
         self.surroundings = surroundings
         self._bus = bus
         self._engine = Engine(self.folder / "index.db", "mox.outbound.migrations")
+        self._recent = _Recent()
 
     async def add(
         self,
@@ -60,10 +82,15 @@ class Queue:
         """
         assert messages
         file = uuid.uuid4().hex
-        await asyncio.to_thread(staged.store, str(self.folder / file))
+        small = staged.content() if staged.size <= contents.MAX_ROW_BYTES else None
+        if small is None:
+            await asyncio.to_thread(staged.store, str(self.folder / file))
 
         def add(tx: Tx) -> list[int]:
-            fsync_dir(str(self.folder))
+            if small is not None:
+                contents.add(tx, file, small)
+            else:
+                tx.sync_directory(str(self.folder))
             ids = _insert(tx, account, file, staged, messages)
             if also is not None:
                 also(tx, ids)
@@ -72,8 +99,11 @@ class Queue:
         try:
             ids = await self._engine.write(add)
         except BaseException:
-            await asyncio.to_thread(self.remove_files, [file])
+            if small is None:
+                await asyncio.to_thread(self.remove_files, [file])
             raise
+        if small is not None and any(message.next_ms <= now_ms() for message in messages):
+            self._recent.put(file, small)
         self.kick()
         return ids
 
@@ -104,18 +134,22 @@ class Queue:
         """Call `callback` on the loop whenever something may be due; returns what ends that."""
         return self._bus.subscribe(topic, lambda _payload: callback())
 
-    def path(self, message: Message) -> Path:
-        """The file of a message, which follows its prefix."""
-        return self.folder / message.file
+    async def body(self, message: Message) -> bytes | Path:
+        """What follows the prefix of a message: its bytes, or the file that has them. Raises apsw.Error."""
+        content = self._recent.get(message.file)
+        if content is None:
+            content = await self._engine.read(lambda tx: contents.find(tx, message.file))
+        return self.folder / message.file if content is None else content
 
-    def content(self, message: Message) -> bytes:
-        """The whole message, for a thread that may block. Raises OSError."""
-        return message.prefix + self.path(message).read_bytes()
+    async def content(self, message: Message) -> bytes:
+        """The whole message. Raises OSError, apsw.Error."""
+        body = await self.body(message)
+        return message.prefix + (body if isinstance(body, bytes) else await asyncio.to_thread(body.read_bytes))
 
-    def header(self, message: Message) -> bytes:
-        """The start of the message, with the whole header, for a thread that may block. Raises OSError."""
-        with self.path(message).open("rb") as file:
-            return message.prefix + file.read(_HEADER_BYTES)
+    async def header(self, message: Message) -> bytes:
+        """The start of the message, with the whole header. Raises OSError, apsw.Error."""
+        body = await self.body(message)
+        return message.prefix + (body if isinstance(body, bytes) else await asyncio.to_thread(_start, body))
 
     def remove_files(self, names: Iterable[str | None]) -> None:
         """Remove files that no record needs; after the commit, for a thread that may block."""
@@ -152,6 +186,11 @@ class Queue:
         await self._engine.close()
 
 
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEADER_BYTES)
+
+
 def _insert(tx: Tx, account: str, file: str, staged: StagedMessage, messages: Sequence[NewMessage]) -> list[int]:
     first = messages[0]
     grouped = len(messages) > 1 and all((m.sender, m.prefix) == (first.sender, first.prefix) for m in messages)
@@ -161,9 +200,10 @@ def _insert(tx: Tx, account: str, file: str, staged: StagedMessage, messages: Se
     for number, new in enumerate(messages):
         if new.from_id and _is_used(tx, new.from_id):
             raise FromIdError("fromid not unique")
-        message = _record(first_id + number, first_id if grouped else 0, now, account, file, staged, new)
-        hold = any(holdrules.matches(r, account, message.sender_domain, message.recipient_domain) for r in rules)
-        insert(tx, "queued", replace(message, hold=hold))
+        domains = to_unicode(new.sender.domain), to_unicode(new.recipient.domain)
+        hold = any(holdrules.matches(rule, account, *domains) for rule in rules)
+        message = _record(first_id + number, first_id if grouped else 0, now, hold, account, file, staged, new)
+        insert(tx, "queued", message)
         if not hold:
             lanes.touch(tx, lanes.Kind.MESSAGE, message.recipient_domain, message.next_ms)
     return [first_id + number for number in range(len(messages))]
@@ -179,13 +219,13 @@ def _is_used(tx: Tx, from_id: str) -> bool:
 
 
 def _record(
-    message_id: int, base_id: int, now: int, account: str, file: str, staged: StagedMessage, new: NewMessage
+    message_id: int, base_id: int, now: int, hold: bool, account: str, file: str, staged: StagedMessage, new: NewMessage
 ) -> Message:
     return Message(
         id=message_id,
         base_id=base_id,
         queued_ms=now,
-        hold=False,
+        hold=hold,
         account=account,
         sender_localpart=new.sender.localpart,
         sender_domain=to_unicode(new.sender.domain),

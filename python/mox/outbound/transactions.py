@@ -94,7 +94,7 @@ async def _transaction(
         assert first.dsn_utf8 is not None
         content = Content(first.dsn_utf8)
     else:
-        content = await asyncio.to_thread(Content, first.prefix, queue.path(first))
+        content = await _content(queue, first)
     localparts = (first.sender_localpart, *(m.recipient_localpart for m in messages))
     smtputf8 = first.smtputf8 or use_utf8_dsn or not all(part.isascii() for part in localparts)
     try:
@@ -105,6 +105,13 @@ async def _transaction(
             outcomes[message.id] = response_outcome(response, manner)
         return []
     return _read(client, messages, delivered, manner, outcomes)
+
+
+async def _content(queue: Queue, message: Message) -> Content:
+    body = await queue.body(message)
+    if isinstance(body, bytes):
+        return Content(message.prefix + body)
+    return await asyncio.to_thread(Content, message.prefix, body)
 
 
 def _envelope(messages: Sequence[Message], size: int, smtputf8: bool, is_utf8_dsn: bool, manner: Manner) -> Envelope:

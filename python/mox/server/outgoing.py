@@ -73,7 +73,7 @@ class LocalDelivery:
 
     async def deliver(self, claim: Claim) -> Sequence[Outcome]:
         """An outcome for each recipient."""
-        content = await asyncio.to_thread(self._queue.content, claim.messages[0])
+        content = await self._queue.content(claim.messages[0])
         return await asyncio.gather(*(self._deliver_one(message, content) for message in claim.messages))
 
     async def _deliver_one(self, message: Message, content: bytes) -> Outcome:

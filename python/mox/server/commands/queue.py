@@ -1,6 +1,5 @@
 """The queue of outgoing messages and of webhook calls: listing, changing, hold rules, suppression lists."""
 
-import asyncio
 import dataclasses
 from datetime import timedelta
 from typing import TypeVar
@@ -104,7 +103,7 @@ def _messages(admin: Admin) -> Commands:
         found = await queue.read(lambda tx: MESSAGES.select(tx, which))
         if not found:
             raise RequestError("no such message in the queue")
-        await request.write(await asyncio.to_thread(queue.content, found[0]))
+        await request.write(await queue.content(found[0]))
 
     async def list_retired(request: Request) -> None:
         which, sort = decode_record(Filter, request.parameters[0]), decode_record(Sort, request.parameters[1])

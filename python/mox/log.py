@@ -22,13 +22,15 @@ LEVELS = {
     "tracedata": 3,
 }
 
+# The names that structlog gives to what its methods log.
+_METHODS = {"critical": logging.CRITICAL, "warning": logging.WARNING, **LEVELS}
 _levels: dict[str, int] = {"": logging.INFO}
 _logfmt = structlog.processors.LogfmtRenderer(key_order=["level", "msg", "pkg"], drop_missing=True, bool_as_flag=False)
 
 
 def _below_level(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     wanted = _levels.get(event.get("pkg", ""), _levels[""])
-    if logging.getLevelNamesMapping().get(event["level"].upper(), logging.INFO) < wanted:
+    if _METHODS.get(event["level"], logging.INFO) < wanted:
         raise structlog.DropEvent
     return event
 
@@ -82,6 +84,11 @@ def levels() -> dict[str, str]:
     """The levels in force by package; the empty package is the general one."""
     names = {number: name for name, number in LEVELS.items()}
     return {package: names[number] for package, number in _levels.items()}
+
+
+def is_enabled(package: str, level: str) -> bool:
+    """Whether lines of a level are written: for those that cost something to put together."""
+    return LEVELS[level] >= _levels.get(package, _levels[""])
 
 
 def check_level(package: str, level: str) -> None:

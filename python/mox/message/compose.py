@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from mox.message.addresses import ascii_domain, split_address
@@ -135,7 +135,7 @@ def fold(name: str, words: Iterable[str], limit: int = MAX_FOLDED_LINE) -> str:
     """`name: words`, continued with CRLF and tab before a word that would pass `limit` octets; without final CRLF."""
     text, used, is_first = f"{name}:", len(name) + 1, True
     for word in words:
-        size = len(word.encode()) + 1
+        size = (len(word) if word.isascii() else len(word.encode())) + 1
         if used + size > limit and not is_first and word:
             text += "\r\n\t" + word
             used = size
@@ -179,17 +179,17 @@ def _encoded_run(run: Sequence[str]) -> list[str]:
 def text_part(text: str, allow_8bit: bool = True, content_type: str = "text/plain") -> Part:
     """A text part: final line end added, LF made CRLF; quoted-printable for long lines and bare CR, and for text that
     is not ASCII unless `allow_8bit`."""
-    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    encoded = [line.encode() for line in lines]
+    data = text.encode().replace(b"\r\n", b"\n").removesuffix(b"\n")
+    lines = data.split(b"\n")
     is_ascii = text.isascii()
     charset = "us-ascii" if is_ascii else "utf-8"
-    has_odd_line = any(len(line) > MAX_TEXT_LINE or b"\r" in line or b"\0" in line for line in encoded)
+    has_odd_line = max(map(len, lines)) > MAX_TEXT_LINE or b"\r" in data or b"\0" in data
     if has_odd_line or not (is_ascii or allow_8bit):
         encoding = "quoted-printable"
-        encoded = [binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n") for line in encoded]
+        lines = [binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n") for line in lines]
     else:
         encoding = "7bit" if is_ascii else "8bit"
-    return Part(f"{content_type}; charset={charset}", encoding, b"".join(line + b"\r\n" for line in encoded))
+    return Part(f"{content_type}; charset={charset}", encoding, b"\r\n".join(lines) + b"\r\n")
 
 
 def base64_part(data: bytes, content_type: str, fields: tuple[tuple[str, str], ...] = ()) -> Part:
@@ -224,8 +224,11 @@ def new_message_id(hostname: str) -> str:
 
 def format_date(when: datetime) -> str:
     """`2 Jan 2006 15:04:05 -0700`; `when` is aware. RFC 5322 §3.3"""
-    zone = when.strftime("%z")[:5]
-    return f"{when.day} {_MONTHS[when.month - 1]} {when.year} {when:%H:%M:%S} {zone}"
+    offset = when.utcoffset()
+    assert offset is not None
+    minutes = offset // timedelta(minutes=1)
+    zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"
+    return f"{when.day} {_MONTHS[when.month - 1]} {when.year} {when.hour:02}:{when.minute:02}:{when.second:02} {zone}"
 
 
 def now() -> datetime:

@@ -32,7 +32,8 @@ class RateLimiter:
 
     def __init__(self, window_s: float, limits: Sequence[int], clock: Callable[[], float] = time.time) -> None:
         self._window_s = window_s
-        self._limits = tuple(limits)
+        narrow, middle, wide = limits
+        self._limits = narrow, middle, wide
         self._clock = clock
         self._window = 0
         self._counts: dict[str, int] = {}
@@ -57,8 +58,10 @@ class RateLimiter:
 
     def is_open(self, ip: str) -> bool:
         """One more event would be allowed."""
-        pairs = zip(self._keys(ip), self._limits, strict=True)
-        return all(self._counts.get(key, 0) < limit for key, limit in pairs)
+        first, second, third = self._limits
+        narrow, middle, wide = self._keys(ip)
+        count = self._counts.get
+        return count(narrow, 0) < first and count(middle, 0) < second and count(wide, 0) < third
 
     def add(self, ip: str) -> bool:
         """Count an event unless it is over a limit."""

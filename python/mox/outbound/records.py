@@ -4,8 +4,9 @@ Domains are stored in Unicode; address literals with their brackets.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -19,6 +20,19 @@ DELIVERING = "delivering..."
 NULL_PATH = Path("", "")
 
 Record = TypeVar("Record")
+T = TypeVar("T")
+
+
+def _once(of_type: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
+    """A function of record types, computed once for each."""
+    known: dict[type[Any], T] = {}
+
+    def look_up(record: type[Any]) -> T:
+        if record not in known:
+            known[record] = of_type(record)
+        return known[record]
+
+    return look_up
 
 
 def now_ms() -> int:
@@ -282,51 +296,66 @@ _BOOLS = frozenset(
 )
 
 
+@_once
 def columns(record: type[Any]) -> str:
     """The columns of a record type, for SELECT."""
     return ", ".join(f.name for f in fields(record))
 
 
+def _optional_bool(value: int | None) -> bool | None:
+    return None if value is None else bool(value)
+
+
+def _words(value: str) -> frozenset[str]:
+    return frozenset(value.split())
+
+
+@_once
+def _readers(record: type[Any]) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+    """Which columns of a record type are not kept as they are, and how they are read."""
+    json = _HOOK_JSON if record in (Hook, HookRetired) else _JSON
+    found: list[tuple[int, Callable[[Any], Any]]] = []
+    for number, name in enumerate(f.name for f in fields(record)):
+        if name in json:
+            found.append((number, msgspec.json.Decoder(json[name]).decode))
+        elif name in _BOOLS or (name == "authorization" and record is HookRetired):
+            found.append((number, bool))
+        elif name == "require_tls":
+            found.append((number, _optional_bool))
+        elif name == "notify":
+            found.append((number, _words))
+    return tuple(found)
+
+
 def from_row(record: type[Record], row: Sequence[Any]) -> Record:
     """The record of a row that was selected with `columns`."""
-    json = _HOOK_JSON if record in (Hook, HookRetired) else _JSON
-    values: dict[str, Any] = {}
-    for column, value in zip(fields(record), row, strict=True):  # type: ignore[arg-type]
-        name = column.name
-        if name in json:
-            value = msgspec.json.decode(value, type=json[name])
-        elif name in _BOOLS or (name == "authorization" and record is HookRetired):
-            value = bool(value)
-        elif name == "require_tls":
-            value = None if value is None else bool(value)
-        elif name == "notify":
-            value = frozenset(value.split())
-        values[name] = value
-    return record(**values)
-
-
-def to_row(record: Any) -> tuple[Any, ...]:
-    """The values of a record in the order of `columns`."""
-    return tuple(to_column(getattr(record, f.name)) for f in fields(record))
+    values = list(row)
+    for number, read in _readers(record):
+        values[number] = read(values[number])
+    return record(*values)
 
 
 def to_column(value: Any) -> Any:
     """A value as the database keeps it."""
-    match value:
-        case frozenset():
-            return " ".join(sorted(value))
-        case dict() | list():
-            return msgspec.json.encode(value).decode()
-        case bool():
-            return int(value)
-        case _:
-            return value
+    kind = type(value)
+    if kind is frozenset:
+        return " ".join(sorted(value))
+    if kind is dict or kind is list:
+        return msgspec.json.encode(value).decode()
+    return int(value) if kind is bool else value
+
+
+@_once
+def _values(record: type[Any]) -> tuple[str, Callable[[Any], tuple[Any, ...]]]:
+    """What INSERT says of a record type, and what reads the values of a record."""
+    names = [f.name for f in fields(record)]
+    return f"({columns(record)}) VALUES ({', '.join('?' * len(names))})", attrgetter(*names)
 
 
 def insert(tx: Tx, table: str, record: Any) -> None:
     """Add a record as a row. `table` and the columns are constants of this package."""
-    marks = ", ".join("?" * len(fields(record)))
-    tx.run(f"INSERT INTO {table} ({columns(type(record))}) VALUES ({marks})", *to_row(record))
+    into, values_of = _values(type(record))
+    tx.run(f"INSERT INTO {table} {into}", *map(to_column, values_of(record)))
 
 
 def next_id(tx: Tx, counter: Literal["queued", "hook"], count: int = 1) -> int:

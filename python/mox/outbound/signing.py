@@ -1,7 +1,6 @@
 """DKIM signatures for mail of our own domains: keys of the configuration, applied by `mox.mailauth.dkim`."""
 
 import asyncio
-import math
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -32,7 +31,8 @@ class Signer:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._keys: dict[Path, tuple[int, PrivateKey]] = {}
-        self._checked: dict[Path, float] = {}
+        # By domain: the entry they are of, when they were made, and what it signs with.
+        self._selectors: dict[str, tuple[DomainEntry, float, list[Selector]]] = {}
 
     def signing_domain(self, domain: str) -> DomainEntry | None:
         """The configured domain itself or the nearest above it; None for a disabled one and for strangers."""
@@ -59,15 +59,20 @@ class Signer:
 
     async def selectors(self, domain: DomainEntry) -> list[Selector]:
         """What the domain signs with. Raises SigningError."""
+        known, now = self._selectors.get(domain.name.ascii), time.monotonic()
+        if known is not None and known[0] is domain and now - known[1] < CHECK_INTERVAL_S:
+            return known[2]
         options = domain.options.DKIM
-        return [await self._selector(name, options.Selectors[name]) for name in options.Sign]
+        made = [await self._selector(name, options.Selectors[name]) for name in options.Sign]
+        self._selectors[domain.name.ascii] = domain, now, made
+        return made
 
     async def _selector(self, name: str, options: SelectorOptions) -> Selector:
         canon = options.Canonicalization
         lifetime = durations.parse(options.Expiration) if options.Expiration else timedelta()
         return Selector(
             name,
-            await self._current_key(self._config.path.parent / options.PrivateKeyFile),
+            await asyncio.to_thread(self._key, self._config.path.parent / options.PrivateKeyFile),
             options.hash,
             "relaxed" if canon.HeaderRelaxed else "simple",
             "relaxed" if canon.BodyRelaxed else "simple",
@@ -75,15 +80,6 @@ class Signer:
             not options.DontSealHeaders,
             int(lifetime.total_seconds()) or None,
         )
-
-    async def _current_key(self, path: Path) -> PrivateKey:
-        """The key of a file that was looked at within the last seconds. Raises SigningError."""
-        known, now = self._keys.get(path), time.monotonic()
-        if known is not None and now - self._checked.get(path, -math.inf) < CHECK_INTERVAL_S:
-            return known[1]
-        key = await asyncio.to_thread(self._key, path)
-        self._checked[path] = now
-        return key
 
     def _key(self, path: Path) -> PrivateKey:
         """The key of a PEM file. Raises SigningError."""

@@ -172,6 +172,8 @@ def _method(method: str) -> str:
 
 def _log_access(scope: Any, request: Request, router: Router, sent: _Sent, seconds: float) -> None:
     """One line a request (section 15.1)."""
+    if not log.is_enabled("http", "debug"):
+        return
     peer = request.peer
     query = f"?{scope.query_string}" if scope.query_string else ""
     fields: dict[str, Any] = {

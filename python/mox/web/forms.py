@@ -20,6 +20,7 @@ MAX_PART_HEADER_BYTES = 16 << 10
 # A file is kept in memory up to this.
 MEMORY_FILE_BYTES = 200 << 10
 
+_MEDIA_TYPE = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+(?:/[!#$%&'*+\-.^_`|~0-9a-z]+)?")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
@@ -186,10 +187,10 @@ class MultipartParser:
 def media_type(value: str) -> tuple[str, dict[str, str]]:
     """(lower-case type, parameters) of a Content-Type value. Raises FormError when it is none. RFC 9110 §8.3.1"""
     kind = value.partition(";")[0].strip().lower()
-    main, slash, sub = kind.partition("/")
-    token = r"[!#$%&'*+\-.^_`|~0-9a-z]+"
-    if not re.fullmatch(token, main) or (slash and not re.fullmatch(token, sub)):
+    if not _MEDIA_TYPE.fullmatch(kind):
         raise FormError(f"unknown content-type {value[:200]}")
+    if ";" not in value:
+        return kind, {}
     headers = email.parser.HeaderParser().parsestr(f"Content-Type: {value}\n\n")
     return kind, {key.lower(): str(item) for key, item in (headers.get_params(unquote=True) or [])[1:]}
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ Rates = dict[str, dict[str, float]]
 def table(rates: Rates) -> str:
     """Rows of rates; ours also as a ratio to each peer."""
     ours = rates["mox-hybrid"]
-    others = [name for name in rates if name != "mox-hybrid"]
+    others = [name for name in rates if name != "mox-hybrid" and rates[name]]
     lines = [f"{'operations per second':24}" + f"{'mox-hybrid':>12}" + "".join(f"{n:>12}{'ratio':>8}" for n in others)]
     for row, value in ours.items():
         line = f"{row:24}{value:12.1f}"
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer messages: shows that all runs, not how fast")
     parser.add_argument("--count", type=int, default=2000, help="messages per measurement")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of which the best counts")
+    parser.add_argument("--only", default="", metavar="REGEXP", help="only rows that match, for work on one of them")
     parser.add_argument("--json", type=Path, default=Path(".benchmarks/servers.json"), help="where the figures go")
     args = parser.parse_args()
     count, repeat = (200, 1) if args.quick else (args.count, args.rounds)
@@ -52,7 +54,7 @@ def main() -> int:
         servers = start()
         for server in servers:
             rows.prepare(server, count)
-        rates = rows.rounds(servers, count, repeat)
+        rates = rows.rounds(servers, count, repeat, re.compile(args.only))
     finally:
         for server in servers:
             server.stop()

@@ -5,6 +5,7 @@ An operation is one message for delivery and APPEND, and one command over all me
 
 import asyncio
 import itertools
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -101,6 +102,9 @@ def _store(server: Server, _count: int) -> float:
     return 1 / seconds
 
 
+COPIES = ("COPY all", "MOVE all", "EXPUNGE all")
+
+
 def _copy_move_expunge(server: Server) -> Iterator[tuple[str, float]]:
     """COPY all, MOVE the copies on, EXPUNGE them there."""
     client = _client(server)
@@ -150,27 +154,30 @@ def prepare(server: Server, count: int) -> None:
         server.client = None
 
 
-def rounds(servers: list[Server], count: int, repeat: int) -> dict[str, dict[str, float]]:
-    """The best of `repeat` rounds for every row and server. The servers take turns, so that a slow moment of the
-    machine does not hit one of them alone."""
+def rounds(servers: list[Server], count: int, repeat: int, wanted: re.Pattern[str]) -> dict[str, dict[str, float]]:
+    """The best of `repeat` rounds for every row whose name `wanted` finds, and every server. The servers take turns, so
+    that a slow moment of the machine does not hit one of them alone."""
     rates: dict[str, dict[str, float]] = {server.name: {} for server in servers}
 
     def note(server: Server, row: str, rate: float) -> None:
         rates[server.name][row] = max(rate, rates[server.name].get(row, 0.0))
 
+    def chosen(group: dict[str, Measure]) -> list[tuple[str, Measure]]:
+        return [(row, measure) for row, measure in group.items() if wanted.search(row)]
+
     with_imap = [server for server in servers if server.imap_port]
     for group, users in ((DELIVERY, [s for s in servers if s.delivery]), (APPENDS, with_imap)):
-        for row, measure in group.items():
+        for row, measure in chosen(group):
             for _ in range(max(1, repeat // 2)):
                 for server in users:
                     note(server, row, measure(server, count))
     for server in with_imap:
         _client(server).command("SELECT bench")
-    for row, measure in COMMANDS.items():
+    for row, measure in chosen(COMMANDS):
         for _ in range(repeat):
             for server in with_imap:
                 note(server, row, measure(server, count))
-    for _ in range(max(1, repeat // 2)):
+    for _ in range(max(1, repeat // 2) if any(map(wanted.search, COPIES)) else 0):
         for server in with_imap:
             for row, rate in _copy_move_expunge(server):
                 note(server, row, rate)

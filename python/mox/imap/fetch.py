@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mox._rust import Command, FetchPlan, SequenceSet, render_vanished
-from mox.imap.errors import BadError, NoError, store_errors
+from mox.imap.errors import BadError, NoError
 from mox.imap.session import Session
-from mox.store import mailboxes, messages, sync
+from mox.store import messages, sync
 from mox.store.engine import Tx
 from mox.store.types import Flag
 
@@ -48,8 +48,7 @@ async def fetch(session: Session, command: Command) -> str:
     _check_modifiers(session, is_uid, vanished, partial is not None)
     if since is not None or ("MODSEQ",) in items:
         session.enable_condstore()
-    with store_errors():
-        await session.opened().read(lambda tx: mailboxes.get(tx, mailbox.id))
+    await session.current()
     uids = session.uids(sequence, is_uid, clamp=bool(since))
     if vanished:
         await _vanished(session, sequence, since)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mox._rust import Command, list_match
-from mox.imap.errors import store_errors
+from mox.imap.errors import NoError
 from mox.imap.mailboxes import checked, mailbox_id
 from mox.imap.metadata import entries_text
 from mox.imap.session import Session, special_use_names
@@ -178,7 +178,9 @@ async def status(session: Session, command: Command) -> str:
     name, items = checked(command.args[0]), command.args[1]
     if "HIGHESTMODSEQ" in items:
         session.enabled.add("CONDSTORE")
-    with store_errors(missing=""):
-        box = await session.opened().read(lambda tx: mailboxes.get_by_name(tx, name))
+    await session.opened().catch_up()
+    box = session.opened().known_by_name(name)
+    if box is None:
+        raise NoError("no such mailbox")
     session.untagged(f"STATUS {session.name(name)} ({status_text(box, items)})")
     return ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from mox._rust import Command, MailboxIndex, SearchProgram, SessionView, format_set
 from mox.imap import filters
-from mox.imap.errors import BadError, NoError, store_errors, uid_required
+from mox.imap.errors import BadError, NoError, uid_required
 from mox.imap.fetch import cut, paths_of
 from mox.imap.mailboxes import checked
 from mox.imap.session import Session
@@ -121,10 +121,8 @@ def _test(session: Session, tx: Tx, target: Target, program: SearchProgram, uids
 
 async def selected_target(session: Session) -> Target:
     """The selected mailbox. Raises NoError when it was deleted."""
-    mailbox, index = session.selected()
-    with store_errors():
-        await session.opened().read(lambda tx: mailboxes.get(tx, mailbox.id))
-    return Target(mailbox, index, session.view)
+    await session.current()
+    return Target(*session.selected(), session.view)
 
 
 def prepare(session: Session, key: Key) -> Key:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from mox._rust import Command, SequenceSet, render_vanished
-from mox.imap.errors import BadError, NoError, store_errors, uid_required
+from mox.imap.errors import BadError, NoError, uid_required
 from mox.imap.mailboxes import checked, mailbox_id
 from mox.imap.session import FIXED_FLAGS, Session, flag_list
 from mox.imap.updates import apply_changes
-from mox.store import mailboxes, messages, sync
+from mox.store import messages, sync
 from mox.store.engine import Tx
 from mox.store.errors import NoSuchMailbox
 from mox.store.types import Mailbox
@@ -40,7 +40,7 @@ async def select(session: Session, command: Command) -> str:
 async def _open(session: Session, name: str, read_only: bool) -> Mailbox:
     """Changes are taken up to the moment that the view shows, so that none of them is applied to it again."""
     account = session.opened()
-    await account.sync()
+    await account.catch_up()
     mailbox = account.known_by_name(name)
     if mailbox is None:
         raise NoError("no such mailbox")
@@ -140,9 +140,7 @@ def _matched(session: Session, seqs: Sequence[int], uids: Sequence[int]) -> tupl
 
 async def check(session: Session, _command: Command) -> str:
     """RFC 3501 §6.4.1"""
-    mailbox, _ = session.selected()
-    with store_errors():
-        await session.opened().read(lambda tx: mailboxes.get(tx, mailbox.id))
+    await session.current()
     return ""
 
 

@@ -253,6 +253,15 @@ class Session:
         assert self.mailbox is not None and self.index is not None
         return self.mailbox, self.index
 
+    async def current(self) -> Mailbox:
+        """The selected mailbox as it is now, in whatever process it was changed. Raises NoError when it was deleted."""
+        mailbox, _ = self.selected()
+        await self.opened().catch_up()
+        current = self.opened().known(mailbox.id)
+        if current is None:
+            raise NoError("mailbox has been deleted", "NONEXISTENT")
+        return current
+
     def log_in(self, account: Account, name: str, user: str) -> None:
         """The client is who it claims to be."""
         self.account, self.account_name, self.user = account, name, user

@@ -89,6 +89,8 @@ class Account:
         self._reading = asyncio.Lock()
         self._holding = asyncio.Lock()
         self._wanted = 0
+        # Of the database when it was last read; None: not read since it was opened.
+        self._version: int | None = None
         self._reader: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -116,6 +118,7 @@ class Account:
                 self._place.release()
                 raise
             self._state.restart(*known)
+            self._version = None
             self._unsubscribe = self._bus.subscribe(self._topic, self._woken)
             self._keeper = loop.create_task(self._housekeeping(), name=f"housekeeping of account {self.name}")
             self._engine = engine
@@ -249,8 +252,9 @@ class Account:
             await self.sync()
 
     async def catch_up(self) -> None:
-        """Read what is known to be committed; does nothing when there is no news."""
-        if self._state.position < self._wanted:
+        """Read everything that is committed, by any process; takes next to no time when there is no news."""
+        version = self._engine.version() if self._engine is not None else None
+        if self._is_stale or version is None or version != self._version:
             await self.sync()
 
     def known_by_name(self, name: str) -> Mailbox | None:
@@ -264,9 +268,11 @@ class Account:
     async def sync(self) -> None:
         """Read everything that is committed into the indexes and the sessions' queues."""
         async with self._reading:
+            # From before the reading: what is committed meanwhile is found the next time.
+            version = (self._engine or await self._wake()).version()
             if self._is_stale:
                 last, boxes = await self.read(lambda tx: (last_modseq(tx), mailboxes.list_mailboxes(tx)))
-                self._is_stale = False
+                self._is_stale, self._version = False, version
                 self._drop_spare_indexes()
                 self._state.restart(last, boxes)
                 for session in self._sessions:
@@ -274,6 +280,7 @@ class Account:
                 return
             after = self._state.position
             news = await self.read(lambda tx: read_news(tx, after))
+            self._version = version
             if news.last <= after:
                 return
             changes = self._state.apply(news)

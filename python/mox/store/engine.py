@@ -227,6 +227,7 @@ class Engine:
         self._local = threading.local()
         self._connections: list[apsw.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._watch: apsw.Connection | None = None
         self._closing = False
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name=f"writer {path}", daemon=True)
@@ -269,6 +270,15 @@ class Engine:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
 
+    def version(self) -> int | None:
+        """A number that is another one after every commit, of whatever process; None when it cannot be told now. This
+        looks at shared memory only, so the loop may do it."""
+        assert self._watch is not None
+        try:
+            return int(self._watch.pragma("data_version"))
+        except apsw.BusyError:
+            return None
+
     async def close(self) -> None:
         """Finish what is queued and close the database. Later calls raise EngineClosed."""
         if self._closing:
@@ -282,6 +292,8 @@ class Engine:
         for connection in self._connections:
             connection.close()
         self._thread.join()
+        if self._watch is not None:
+            self._watch.close()
 
     # The writer's thread
 
@@ -294,6 +306,8 @@ class Engine:
         with contextlib.closing(connection):
             try:
                 migrate(connection, self._package)
+                self._watch = connect(self._path)
+                self._watch.set_busy_timeout(0)
             except Exception as err:  # likewise
                 self._loop.call_soon_threadsafe(self._failed, err)
                 return

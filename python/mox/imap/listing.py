@@ -178,7 +178,7 @@ async def status(session: Session, command: Command) -> str:
     name, items = checked(command.args[0]), command.args[1]
     if "HIGHESTMODSEQ" in items:
         session.enabled.add("CONDSTORE")
-    await session.opened().catch_up()
+    await session.catch_up()
     box = session.opened().known_by_name(name)
     if box is None:
         raise NoError("no such mailbox")

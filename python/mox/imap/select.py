@@ -40,7 +40,7 @@ async def select(session: Session, command: Command) -> str:
 async def _open(session: Session, name: str, read_only: bool) -> Mailbox:
     """Changes are taken up to the moment that the view shows, so that none of them is applied to it again."""
     account = session.opened()
-    await account.catch_up()
+    await session.catch_up()
     mailbox = account.known_by_name(name)
     if mailbox is None:
         raise NoError("no such mailbox")
@@ -60,20 +60,20 @@ async def _open(session: Session, name: str, read_only: bool) -> Mailbox:
 
 def _describe(session: Session, mailbox: Mailbox) -> None:
     assert session.index is not None
-    session.untagged(f"FLAGS ({flag_list(mailbox)})")
-    session.untagged(f"OK [PERMANENTFLAGS ({FIXED_FLAGS} \\*)] x")
-    if not session.rev2:
-        session.untagged("0 RECENT")
-    session.untagged(f"{len(session.view)} EXISTS")
     unseen = None if session.rev2 or session.uid_only else session.index.first_unseen()
-    if unseen is not None:
-        session.untagged(f"OK [UNSEEN {session.view.seq(unseen)}] x")
-    session.untagged(f"OK [UIDVALIDITY {mailbox.uidvalidity}] x")
-    session.untagged(f"OK [UIDNEXT {session.uidnext}] x")
-    session.untagged(f'LIST () "/" {session.name(mailbox.name)}')
-    session.untagged(f"OK [MAILBOXID ({mailbox_id(mailbox)})] x")
-    if session.condstore:
-        session.untagged(f"OK [HIGHESTMODSEQ {max(1, mailbox.modseq)}] x")
+    lines = (
+        f"FLAGS ({flag_list(mailbox)})",
+        f"OK [PERMANENTFLAGS ({FIXED_FLAGS} \\*)] x",
+        "" if session.rev2 else "0 RECENT",
+        f"{len(session.view)} EXISTS",
+        f"OK [UNSEEN {session.view.seq(unseen)}] x" if unseen is not None else "",
+        f"OK [UIDVALIDITY {mailbox.uidvalidity}] x",
+        f"OK [UIDNEXT {session.uidnext}] x",
+        f'LIST () "/" {session.name(mailbox.name)}',
+        f"OK [MAILBOXID ({mailbox_id(mailbox)})] x",
+        f"OK [HIGHESTMODSEQ {max(1, mailbox.modseq)}] x" if session.condstore else "",
+    )
+    session.write("".join([f"* {line}\r\n" for line in lines if line]).encode())
 
 
 # QRESYNC

@@ -192,6 +192,7 @@ class Shell:
             session.untagged(f"OK [CAPABILITY {capabilities(session)}] mox imap")
         while not session.logged_out:
             event = await self._next_event()
+            session.is_current = False
             if self._ctx.stopping.is_set():
                 raise CloseError("shutting down")
             if event[0] != "append" and self._incoming is None:

@@ -58,7 +58,10 @@ class Session:
         self.changes: Changes | None = None
         self.notify: Notify | None = None
         self.logged_out = False
+        # The account was looked at during this command; see `catch_up`.
+        self.is_current = False
         self._incoming: asyncio.Task[bytes] | None = None
+        self._waiting: asyncio.Task[Any] | None = None
         self._kicked = ""
         self._out: list[bytes] = []
         self._out_bytes = 0
@@ -197,34 +200,54 @@ class Session:
         if self._inflate is not None and self._inflate.has_more:
             self._feed(b"")
             return True
-        if self._incoming is None:
-            self._incoming = asyncio.ensure_future(self.conn.read(timeout_s))
-        if watch:
-            assert self.changes is not None
-            changed = asyncio.ensure_future(self.changes.wait())
-            try:
-                await asyncio.wait({self._incoming, changed}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                changed.cancel()
-            if not self._incoming.done():
-                return False
-        incoming, self._incoming = self._incoming, None
-        try:
-            data = await incoming
-        except asyncio.CancelledError:
-            if self._kicked:
-                raise CloseError(self._kicked) from None
-            raise
+        if watch and not await self._is_first(timeout_s):
+            return False
+        data = await self._read(timeout_s)
         if not data:
             raise ConnectionError("closed by peer")
         self._feed(data)
         return True
 
+    async def _is_first(self, timeout_s: float) -> bool:
+        """Wait for input and for changes; whether there is input."""
+        assert self.changes is not None
+        if self._incoming is None:
+            self._incoming = asyncio.ensure_future(self.conn.read(timeout_s))
+        changed = asyncio.ensure_future(self.changes.wait())
+        self._waiting = asyncio.current_task()
+        try:
+            await asyncio.wait({self._incoming, changed}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._check_kicked()
+            raise
+        finally:
+            self._waiting = None
+            changed.cancel()
+        return self._incoming.done()
+
+    async def _read(self, timeout_s: float) -> bytes:
+        incoming, self._incoming = self._incoming, None
+        self._waiting = asyncio.current_task()
+        try:
+            # A task only where one waits for changes too: it costs as much as a small command.
+            return await (incoming or self.conn.read(timeout_s))
+        except asyncio.CancelledError:
+            self._check_kicked()
+            raise
+        finally:
+            self._waiting = None
+
+    def _check_kicked(self) -> None:
+        """A cancelled wait was ended by `kick`: the task goes on to say so."""
+        if self._kicked and self._waiting is not None:
+            self._waiting.uncancel()
+            raise CloseError(self._kicked) from None
+
     def kick(self, text: str) -> None:
         """End the session as soon as it waits for input, with BYE and this text."""
+        if not self._kicked and self._waiting is not None:
+            self._waiting.cancel()
         self._kicked = text
-        if self._incoming is not None:
-            self._incoming.cancel()
 
     async def line(self, timeout_s: float) -> bytes:
         """A line that is no command."""
@@ -253,10 +276,16 @@ class Session:
         assert self.mailbox is not None and self.index is not None
         return self.mailbox, self.index
 
+    async def catch_up(self) -> None:
+        """Know of everything that was committed before this command, by whatever process."""
+        if not self.is_current:
+            await self.opened().catch_up()
+            self.is_current = True
+
     async def current(self) -> Mailbox:
         """The selected mailbox as it is now, in whatever process it was changed. Raises NoError when it was deleted."""
         mailbox, _ = self.selected()
-        await self.opened().catch_up()
+        await self.catch_up()
         current = self.opened().known(mailbox.id)
         if current is None:
             raise NoError("mailbox has been deleted", "NONEXISTENT")

@@ -32,7 +32,7 @@ async def apply_changes(session: Session, with_delayed: bool = True) -> None:
     """Report everything that is pending. `with_delayed` also what NOTIFY SELECTED-DELAYED holds back."""
     if session.changes is None:
         return
-    await session.opened().catch_up()
+    await session.catch_up()
     if session.changes.overflow:
         session.changes.take()
         if session.notify is not None:

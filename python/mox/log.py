@@ -22,17 +22,35 @@ LEVELS = {
     "tracedata": 3,
 }
 
-# The names that structlog gives to what its methods log.
-_METHODS = {"critical": logging.CRITICAL, "warning": logging.WARNING, **LEVELS}
 _levels: dict[str, int] = {"": logging.INFO}
+
+
+class _Logger(structlog.BoundLoggerBase):
+    """Asks for the level of its package first: most lines are never written, and their making costs."""
+
+    def debug(self, event: str, **values: Any) -> None:
+        self._write(logging.DEBUG, "debug", event, values)
+
+    def info(self, event: str, **values: Any) -> None:
+        self._write(logging.INFO, "info", event, values)
+
+    def warning(self, event: str, **values: Any) -> None:
+        self._write(logging.WARNING, "warning", event, values)
+
+    def error(self, event: str, **values: Any) -> None:
+        self._write(logging.ERROR, "error", event, values)
+
+    def exception(self, event: str, **values: Any) -> None:
+        """An error, with the exception that is being handled."""
+        self._write(logging.ERROR, "error", event, {"exc_info": True, **values})
+
+    def _write(self, level: int, name: str, event: str, values: dict[str, Any]) -> None:
+        wanted = _levels.get(self._context.get("pkg", ""))
+        if level >= (_levels[""] if wanted is None else wanted):
+            self._proxy_to_logger(name, event, **values)
+
+
 _logfmt = structlog.processors.LogfmtRenderer(key_order=["level", "msg", "pkg"], drop_missing=True, bool_as_flag=False)
-
-
-def _below_level(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    wanted = _levels.get(event.get("pkg", ""), _levels[""])
-    if _METHODS.get(event["level"], logging.INFO) < wanted:
-        raise structlog.DropEvent
-    return event
 
 
 def _flat(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -67,11 +85,11 @@ def setup(level: str, worker: int | None = None, packages: Mapping[str, str] | N
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            _below_level,
             structlog.processors.format_exc_info,
             _flat,
             _logfmt,
         ],
+        wrapper_class=_Logger,
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )

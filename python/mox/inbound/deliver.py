@@ -218,7 +218,7 @@ class Deliverer:
             return Outcome(path, stored, decision.reason)
         metrics.deliveries.labels("delivered", decision.reason).inc()
         self._log(transaction.incoming, analysis, "delivered")
-        await self.neighbours.delivered(analysis.account.name, stored)
+        await self.neighbours.delivered(analysis.account.name, stored, path)
         return Outcome(path, None, decision.reason)
 
     def _refused(self, path: Path, analysis: Analysis) -> Outcome:

@@ -54,9 +54,9 @@ class EvaluationTaker(Protocol):
         """Keep one."""
 
 
-# Told of a stored message, by account and message id: notifications about sent ones, webhooks.
-Delivered = Callable[[str, int], Awaitable[None]]
+# Told of a stored message, by account, message id and recipient: notifications about sent ones, webhooks.
+Delivered = Callable[[str, int, Path], Awaitable[None]]
 
 
-async def no_news(_account: str, _message_id: int) -> None:
+async def no_news(_account: str, _message_id: int, _recipient: Path) -> None:
     """For callers without webhooks."""

@@ -17,7 +17,7 @@ from mox.dns.names import IPAddress
 from mox.dns.resolver import Resolver
 from mox.mailauth import arc, dkim, dmarc, iprev, spf
 from mox.mailauth.arc import ArcResult, ArcStatus
-from mox.mailauth.canon import Body, MalformedHeader
+from mox.mailauth.canon import Body, MalformedHeader, split_header
 from mox.mailauth.dkim import DkimResult, DkimStatus, Policy
 from mox.mailauth.dmarc import Discovery, DmarcResult, DmarcStatus
 from mox.mailauth.dmarcrecord import Alignment
@@ -26,6 +26,7 @@ from mox.mailauth.spf import SpfFacts, SpfIdentity, SpfResult, SpfStatus
 
 TIMEOUT_S = 60.0
 _LATE = "no answer in time"
+_ARC_FIELDS = frozenset(("arc-authentication-results", "arc-message-signature", "arc-seal"))
 _logger = log.get("mailauth")
 
 
@@ -44,7 +45,7 @@ class MessageFacts:
 
     `mail_from_domain` is empty for the null path. `helo` is empty when the client gave an address literal, which is
     then in `helo_literal` without brackets. `from_domain` is that of the only address of the only From field, empty
-    when there is none. `header` ends with the empty line. `spf` is the result when it is known already.
+    when there is none. `header` ends with the empty line. `iprev` and `spf` are results that are known already.
     """
 
     remote_ip: IPAddress
@@ -57,6 +58,7 @@ class MessageFacts:
     from_domain: str = ""
     receiver: str = "unknown"
     spf: SpfResult | None = None
+    iprev: IprevResult | None = None
 
     @property
     def spf_facts(self) -> SpfFacts:
@@ -112,17 +114,29 @@ async def authenticate(
     nothing for what the message or DNS says.
     """
     started = time.monotonic()
+    names = _field_names(facts.header)
     late_spf = SpfResult(SpfStatus.TEMPERROR, *_spf_identity(facts.spf_facts), problem=_LATE)
     late_discovery = Discovery(facts.from_domain, status=DmarcStatus.TEMPERROR, problem=_LATE)
     late_dkim = ((DkimResult(DkimStatus.TEMPERROR, problem=_LATE),), "")
-    (iprev_result, spf_result, (signatures, dkim_problem), discovery, arc_result) = await _together(
-        timeout_s,
-        ("iprev", _iprev(resolver, facts.remote_ip), IprevResult(IprevStatus.TEMPERROR, problem=_LATE)),
-        ("spf", _spf(resolver, facts), late_spf),
-        ("dkim", _dkim(resolver, facts, policy, now), late_dkim),
-        ("dmarc", _discover(resolver, facts), late_discovery),
-        ("arc", _arc(resolver, facts), ArcResult(ArcStatus.FAIL, problem=_LATE)),
-    )
+    # What a message does not have needs no task.
+    found: dict[str, Any] = {"iprev": facts.iprev, "spf": facts.spf}
+    found |= {"dkim": ((), ""), "dmarc": None, "arc": ArcResult(ArcStatus.NONE)}
+    work: list[_Work] = []
+    if facts.iprev is None:
+        late_iprev = IprevResult(IprevStatus.TEMPERROR, problem=_LATE)
+        work.append(("iprev", _iprev(resolver, facts.remote_ip), late_iprev))
+    if facts.spf is None:
+        work.append(("spf", _verify_spf(resolver, facts.spf_facts), late_spf))
+    if names is None or "dkim-signature" in names:
+        work.append(("dkim", _dkim(resolver, facts, policy, now), late_dkim))
+    if facts.from_domain:
+        work.append(("dmarc", dmarc.discover(resolver.tagged("dmarc"), facts.from_domain), late_discovery))
+    if names is None or not names.isdisjoint(_ARC_FIELDS):
+        work.append(("arc", _arc(resolver, facts), ArcResult(ArcStatus.FAIL, problem=_LATE)))
+    results = await _together(timeout_s, *work)
+    found.update((name, result) for (name, _, _), result in zip(work, results, strict=True))
+    spf_result, discovery = found["spf"], found["dmarc"]
+    signatures, dkim_problem = found["dkim"]
     sample = random.uniform(0, 100) if sample is None else sample
     if discovery is None:
         verdict = DmarcResult(DmarcStatus.NONE)
@@ -131,14 +145,30 @@ async def authenticate(
         labels = verdict.status, str(verdict.rejects).lower(), str(verdict.applies).lower()
         metrics.dmarc_verifications.labels(*labels).observe(time.monotonic() - started)
     validation = _validate_from(facts.from_domain, signatures, spf_result, verdict)
-    return Authentication(iprev_result, spf_result, signatures, verdict, arc_result, validation, dkim_problem)
+    return Authentication(
+        found["iprev"], spf_result, signatures, verdict, found["arc"], validation, dkim_problem
+    )
 
 
-async def _together(timeout_s: float, *work: tuple[str, Coroutine[Any, Any, Any], object]) -> list[Any]:
+# A check: its name, what runs, and the result when it is late.
+_Work = tuple[str, Coroutine[Any, Any, Any], object]
+
+
+def _field_names(header: bytes) -> set[str] | None:
+    """Lower-case names of all fields; None for a header that cannot be read, about which the checks say why."""
+    try:
+        return {field.name for field in split_header(header)}
+    except MalformedHeader:
+        return None
+
+
+async def _together(timeout_s: float, *work: _Work) -> list[Any]:
     """Results of named coroutines that run at once; the third of each is the result of one that is late.
 
     A bug in one check must not lose the message: it is counted, logged, and the check counts as late.
     """
+    if not work:
+        return []
     tasks = [asyncio.create_task(coroutine) for _, coroutine, _ in work]
     try:
         await asyncio.wait(tasks, timeout=timeout_s)
@@ -189,10 +219,6 @@ async def _iprev(resolver: Resolver, ip: IPAddress) -> IprevResult:
     return result
 
 
-async def _spf(resolver: Resolver, facts: MessageFacts) -> SpfResult:
-    return facts.spf or await _verify_spf(resolver, facts.spf_facts)
-
-
 async def _verify_spf(resolver: Resolver, facts: SpfFacts) -> SpfResult:
     started = time.monotonic()
     result = await spf.verify(resolver.tagged("spf"), facts)
@@ -212,12 +238,6 @@ async def _dkim(
         algorithm = result.signature.algorithm if result.signature and result.record else "unknown"
         metrics.dkim_verifications.labels(algorithm, result.status).observe(time.monotonic() - started)
     return tuple(results), ""
-
-
-async def _discover(resolver: Resolver, facts: MessageFacts) -> Discovery | None:
-    if not facts.from_domain:
-        return None
-    return await dmarc.discover(resolver.tagged("dmarc"), facts.from_domain)
 
 
 async def _arc(resolver: Resolver, facts: MessageFacts) -> ArcResult:

@@ -20,13 +20,15 @@ class HeaderWriter:
 
         A separator with other characters stays at the end of the line: only its last space is replaced.
         """
+        text, column, width = self._text, self._column, len(separator)
         for token in tokens:
-            if self._column > 1 and self._column + len(separator) + len(token) > _LIMIT:
-                self._write(separator.rstrip(" "))
-                self.newline()
+            if column > 1 and column + width + len(token) > _LIMIT:
+                text.append(f"{separator.rstrip(' ')}\r\n\t{token}")
+                column = 1 + len(token)
             else:
-                self._write(separator)
-            self._write(token)
+                text.append(separator + token)
+                column += width + len(token)
+        self._column = column
 
     def newline(self) -> None:
         """Begin a new line."""

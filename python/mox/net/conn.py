@@ -120,12 +120,15 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     async def _wait(self, timeout_s: float | None) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = None if timeout_s is None else loop.call_later(timeout_s, _expire, waiter)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._waiter
+            await waiter
         finally:
             self._waiter = None
+            if timer is not None:
+                timer.cancel()
 
     async def read(self, timeout_s: float) -> bytes:
         """All bytes that are here, at least one; b"" at the end of the stream. Raises TlsFailure for broken TLS and
@@ -255,6 +258,11 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
 
 
 Handler = Callable[[Connection], Awaitable[None]]

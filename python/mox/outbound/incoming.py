@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mox import log
-from mox.config.addresses import AddressError, parse_address
 from mox.config.live import Config
 from mox.message import dsn
 from mox.message.dsn import Action, DsnError, RecipientStatus
@@ -42,21 +41,23 @@ class IncomingHooks:
     def __init__(self, config: Config, store: Store, queue: Queue) -> None:
         self._config, self._store, self._queue = config, store, queue
 
-    async def delivered(self, account_name: str, message_id: int) -> None:
+    async def delivered(self, account_name: str, message_id: int, recipient: MailPath) -> None:
         """To be called after the delivery of a message is on disk and before it is acknowledged."""
         try:
-            await self._delivered(account_name, message_id)
+            await self._delivered(account_name, message_id, recipient)
         except (NoSuchMessage, MessageRemoved, FileNotFoundError) as err:
             # The user was faster, and nobody wants to know of it any more.
             _logger.info("no webhook for a message that is gone", account=account_name, msgid=message_id, err=str(err))
 
-    async def _delivered(self, account_name: str, message_id: int) -> None:
+    async def _delivered(self, account_name: str, message_id: int, recipient: MailPath) -> None:
         options = self._config.dynamic.Accounts.get(account_name)
         if options is None:
             return
+        from_id = self._from_id(recipient)
+        if options.IncomingWebhook is None and not from_id:
+            return
         account = await self._store.open(account_name)
         whole = await account.read(lambda tx: lookup.whole(tx, message_id))
-        from_id = self._from_id(whole.rcpt_to)
         sent = await self._sent(account_name, from_id) if from_id else None
         if sent is None and options.IncomingWebhook is None:
             return
@@ -70,16 +71,12 @@ class IncomingHooks:
             keep_ms = self._queue.surroundings.keep_hooks_ms(account_name)
             await self._queue.write(lambda tx: hooks.add(tx, new, keep_ms))
 
-    def _from_id(self, rcpt_to: str) -> str:
+    def _from_id(self, recipient: MailPath) -> str:
         """What follows the first catchall separator of the recipient's domain."""
-        try:
-            address = parse_address(rcpt_to)
-        except AddressError:
-            return ""
-        entry = self._config.domain(address.domain.ascii)
+        entry = self._config.domain(recipient.domain)
         if entry is None or not entry.separators:
             return ""
-        return address.localpart.partition(entry.separators[0])[2]
+        return recipient.localpart.partition(entry.separators[0])[2]
 
     async def _sent(self, account: str, from_id: str) -> Retired | None:
         return await self._queue.read(lambda tx: find_sent(tx, account, from_id))

@@ -4,8 +4,9 @@ import base64
 import contextlib
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from pathlib import Path as FilePath
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -99,7 +100,7 @@ def received(facts: TraceFacts, recipient: str = "") -> str:
     writer.add(" ", "id", facts.session_id)
     if facts.tls_version:
         writer.add(" ", f"({facts.tls_version} {facts.cipher_suite})")
-    date = format_datetime(facts.at)
+    date = _date(facts.at.replace(microsecond=0), facts.at.utcoffset())
     if recipient:
         writer.add(" ", "for", f"<{recipient}>;", date)
     else:
@@ -107,6 +108,12 @@ def received(facts: TraceFacts, recipient: str = "") -> str:
         writer.add("", ";")
         writer.add(" ", date)
     return str(writer)
+
+
+@lru_cache(maxsize=8)
+def _date(at: datetime, _offset: timedelta | None) -> str:
+    """The same for all messages of a second. Moments are equal in different zones, hence the offset."""
+    return format_datetime(at)
 
 
 def _shown(name: str, utf8: bool) -> str:

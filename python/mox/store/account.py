@@ -9,7 +9,6 @@ import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +27,7 @@ from mox.store.folder import AccountFolder
 from mox.store.policy import Policy
 from mox.store.reader import Reader, last_modseq, read_news
 from mox.store.types import Mailbox
+from mox.store.workers import Workers
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class Account:
     """Use it through Store.open. All methods are for the loop's thread."""
 
     def __init__(
-        self, name: str, folder: Path, bus: Bus, files: ThreadPoolExecutor, policy: Callable[[], Policy]
+        self, name: str, folder: Path, bus: Bus, files: Workers, policy: Callable[[], Policy]
     ) -> None:
         self.name = name
         self._place = AccountFolder(folder)
@@ -107,7 +107,7 @@ class Account:
             if self._closed:
                 raise EngineClosed(f"account {self.name} is closed")
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._files, self._prepare_folder)
+            await self._files.run(self._prepare_folder)
             engine = Engine(self._place.path / "index.db", "mox.store.migrations", self._committed, self._policy)
             try:
                 if await engine.read(lambda tx: last_modseq(tx) == 0):
@@ -215,8 +215,7 @@ class Account:
         """Write the message's file durably and parse it. Raises OSError."""
         if self._engine is None:
             await self._wake()
-        loop = asyncio.get_running_loop()
-        blob_id, path, parsed = await loop.run_in_executor(self._files, self._store_file, staged, prefix)
+        blob_id, path, parsed = await self._files.run(self._store_file, staged, prefix)
         return Prepared(blob_id, path, prefix, parsed, staged.size + len(prefix))
 
     def _store_file(self, staged: StagedMessage, prefix: bytes) -> tuple[int, str, Any]:
@@ -392,12 +391,11 @@ class Account:
 
     async def _sweep(self) -> None:
         """Remove files that no record names, in the directories that were written to since the last time."""
-        loop = asyncio.get_running_loop()
         first = await self.read(blobs.swept_to)
-        shards = [s for s in await loop.run_in_executor(self._files, self._blobs.shards) if s >= first]
+        shards = [s for s in await self._files.run(self._blobs.shards) if s >= first]
         for shard in shards:
             known = await self.read(lambda tx, shard=shard: blobs.known_blobs(tx, shard))  # type: ignore[misc]
-            await loop.run_in_executor(self._files, self._blobs.sweep, shard, known)
+            await self._files.run(self._blobs.sweep, shard, known)
         if len(shards) > 2:
             # The newest may still have files of messages on their way.
             await self.write(lambda tx: blobs.set_swept(tx, shards[-2]))
@@ -425,7 +423,7 @@ class Account:
         while more:
             erased, unused = await engine.write(step)
             if unused:
-                await asyncio.get_running_loop().run_in_executor(self._files, self._blobs.unlink, unused)
+                await self._files.run(self._blobs.unlink, unused)
                 await engine.write(lambda tx, gone=unused: blobs.forget(tx, gone))  # type: ignore[misc]
             more = erased == erasing.ERASE_BATCH
         self._lease_until_ms = now + LEASE_MS if position is not None else 0

@@ -11,7 +11,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from mox import log
 from mox._rust import fsync_dir
 from mox.store.errors import DatabaseVersionError, EngineClosed
 from mox.store.policy import NO_POLICY, Policy
+from mox.store.workers import Workers
 
 T = TypeVar("T")
 
@@ -226,7 +226,7 @@ class Engine:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._connections: list[apsw.Connection] = []
-        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._readers = Workers(READERS, f"reader {path}")
         self._watch: apsw.Connection | None = None
         self._closing = False
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -255,7 +255,7 @@ class Engine:
         await self.opened()
         if self._closing:
             raise EngineClosed(f"{self._path} is closed")
-        return await self._loop.run_in_executor(self._readers, self._read, fn)
+        return await self._readers.run(self._read, fn)
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
         connection = getattr(self._local, "connection", None)
@@ -288,7 +288,7 @@ class Engine:
         await self._loop.run_in_executor(None, self._close)
 
     def _close(self) -> None:
-        self._readers.shutdown(wait=True)
+        self._readers.close()
         for connection in self._connections:
             connection.close()
         self._thread.join()

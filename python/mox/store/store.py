@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from mox.store.engine import Engine, Tx
 from mox.store.errors import AccountRemoved
 from mox.store.folder import AccountFolder
 from mox.store.policy import NO_POLICY, Policy
+from mox.store.workers import Workers
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Store:
         self._policy = policy
         self._data_dir = data_dir
         self._bus = bus
-        self._files = ThreadPoolExecutor(FILE_THREADS, "files")
+        self._files = Workers(FILE_THREADS, "files")
         self._accounts: dict[str, Account] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._removing: dict[str, asyncio.Task[None]] = {}
@@ -129,11 +129,10 @@ class Store:
             if account is not None:
                 await account.close()
             target = self.tmp_dir / f"oldaccount-{name}"
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._files, lambda: shutil.rmtree(target, ignore_errors=True))
-            if await loop.run_in_executor(self._files, AccountFolder(self._folder(name)).retire, target):
+            await self._files.run(lambda: shutil.rmtree(target, ignore_errors=True))
+            if await self._files.run(AccountFolder(self._folder(name)).retire, target):
                 await self._auth.write(lambda tx: _forget_account(tx, name))
-                await loop.run_in_executor(self._files, lambda: shutil.rmtree(target, ignore_errors=True))
+                await self._files.run(lambda: shutil.rmtree(target, ignore_errors=True))
                 _logger.info("account removed", account=name)
         except (apsw.Error, OSError) as err:
             _logger.error("removing account failed; it is tried again at the next start", account=name, err=str(err))
@@ -152,7 +151,7 @@ class Store:
             await account.close()
         self._accounts.clear()
         await self._auth.close()
-        self._files.shutdown(wait=True)
+        await asyncio.to_thread(self._files.close)
 
     @asynccontextmanager
     async def closing(self) -> AsyncIterator["Store"]:

@@ -1,9 +1,9 @@
 """The order of decisions: one row for each outcome. What comes first wins over what comes later."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mox.config.account import Ruleset
 from mox.inbound.policy import AskDnsbl, Decision, JunkFacts, Listing, RecipientFacts, decide

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from mox.inbound.reputation import NOTHING, YEAR_MS, Identity, assess
+from mox.store.history import Question, Sent
 from mox.store.reputation import Kind, Verdict
 
 HAM, JUNK = Verdict(False, "x"), Verdict(True, "x")
@@ -19,17 +20,14 @@ class Fake:
     entries: dict[Key, Sequence[Verdict]] = field(default_factory=dict)
     sent: set[str] = field(default_factory=set)
 
-    def verdicts(self, kind: Kind, name: str, age_ms: int, limit: int, validated: bool = False) -> Sequence[Verdict]:
-        return self.entries.get((kind, name, validated), ())[:limit]
+    def answers(self, questions: Sequence[Question]) -> list[list[Verdict]]:
+        return [self._answer(asked) for asked in questions]
 
-    def sent_to(self, localpart: str, domain: str, age_ms: int) -> bool:
-        return f"{localpart}@{domain}" in self.sent
-
-    def sent_to_domain(self, domain: str, age_ms: int) -> bool:
-        return domain in self.sent
-
-    def sent_to_org_domain(self, domain: str, age_ms: int) -> bool:
-        return f"org {domain}" in self.sent
+    def _answer(self, asked: Question) -> list[Verdict]:
+        if not isinstance(asked.kind, Sent):
+            return list(self.entries.get((asked.kind, asked.name, asked.validated), ())[: asked.limit])
+        name = f"org {asked.name}" if asked.kind is Sent.ORG_DOMAIN else asked.name
+        return [HAM] if name in self.sent else []
 
 
 V = Identity("a", "b.x.example", "x.example", True)
@@ -115,19 +113,18 @@ def test_forwarded_messages_have_no_networks() -> None:
 
 
 def test_ages_and_numbers_asked_for() -> None:
-    asked: list[tuple[Kind, int, int]] = []
+    asked: list[list[tuple[Kind, int, int]]] = []
 
     class Asking(Fake):
-        def verdicts(
-            self, kind: Kind, name: str, age_ms: int, limit: int, validated: bool = False
-        ) -> Sequence[Verdict]:
-            asked.append((kind, age_ms, limit))
-            return ()
+        def answers(self, questions: Sequence[Question]) -> list[list[Verdict]]:
+            asked.append([(q.kind, q.age_ms, q.limit) for q in questions if not isinstance(q.kind, Sent)])
+            return [[] for _ in questions]
 
     who = Identity("a", D, G, True, ("k.example",), "u", "m.example", True, "h.example", True, IP.networks)
     assert assess(who, Asking()) == NOTHING
-    assert asked == [
-        (Kind.MSG_FROM, 3 * YEAR_MS, 2),
+    assert asked[0] == [(Kind.MSG_FROM, 3 * YEAR_MS, 2)]
+    assert len(asked) == 2, "an unknown sender costs two questions"
+    assert asked[1] == [
         (Kind.MSG_FROM_DOMAIN, 2 * YEAR_MS, 20),
         (Kind.MSG_FROM_ORG_DOMAIN, 2 * YEAR_MS, 20),
         (Kind.DKIM_DOMAIN, YEAR_MS // 2, 50),

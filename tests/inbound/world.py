@@ -3,9 +3,10 @@
 import ipaddress
 import itertools
 import os
-from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
+
+from msgspec.structs import replace
 
 from mox._rust import stage_bytes
 from mox.config import sconf_write

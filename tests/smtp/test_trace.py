@@ -1,11 +1,11 @@
 """Received fields and session ids."""
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mox.smtp.trace import ReceivedIds, TraceFacts, received
 

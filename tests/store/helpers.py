@@ -6,15 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from mox._rust import stage_bytes
-from mox.store import mailboxes, messages, verify
+from mox.store import history, mailboxes, messages, verify
 from mox.store.account import Account
 from mox.store.engine import Tx
+from mox.store.history import Question
 from mox.store.messages import Added
+from mox.store.reputation import Verdict
 from mox.store.types import Facts, Mailbox
 
 T = TypeVar("T")
 
 ACCOUNT = "mjl"
+# As a moment the far future, as an age since ever.
+EVER_MS = 10**13
 _numbers = itertools.count(1)
 
 
@@ -50,6 +54,11 @@ class Box:
     async def see(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a function of the store on a snapshot."""
         return await self.account.read(lambda tx: fn(tx, *args, **kwargs))
+
+    async def ask(self, mailbox_id: int, question: Question, now_ms: int = EVER_MS) -> list[Verdict]:
+        """What the history says; by default of all times."""
+        (found,) = await self.see(history.answers, mailbox_id, now_ms, [question])
+        return found
 
     async def mailbox(self, name: str) -> Mailbox:
         return await self.see(mailboxes.get_by_name, name)

@@ -13,10 +13,11 @@ from mox.store.errors import (
     OverQuota,
     TooManyAnnotations,
 )
+from mox.store.history import Question, Sent
 from mox.store.policy import JunkRules, Policy, make_policy
 from mox.store.store import Store
 from mox.store.types import Flag, SpecialUse
-from tests.store.helpers import ACCOUNT, Box, letter
+from tests.store.helpers import ACCOUNT, EVER_MS, Box, letter
 
 NAMES = [
     ("inbox", "Inbox"),
@@ -273,22 +274,23 @@ class TestMessages:
         assert (await box.move("Inbox", [1, 3], "Archive")).target == []
 
     async def test_recipients_of_sent_mail_are_known_until_it_goes(self, box: Box) -> None:
-        from mox.store import recipients
+        async def sent(kind: Sent, name: str, age_ms: int = EVER_MS) -> bool:
+            return bool(await box.ask(0, Question(kind, name, age_ms), now_ms=EVER_MS))
 
         content = letter(To="Bob <bob@sub.example.net>, undisclosed:;", Cc="carol@EXAMPLE.com")
         await box.add("Inbox", content)
-        assert not await box.see(recipients.sent_to, "bob", "sub.example.net", 0)
+        assert not await sent(Sent.ADDRESS, "bob@sub.example.net")
         await box.add("Sent", content, received_ms=5000)
-        assert await box.see(recipients.sent_to, "bob", "sub.example.net", 5000)
-        assert not await box.see(recipients.sent_to, "bob", "sub.example.net", 5001)
-        assert not await box.see(recipients.sent_to, "al", "sub.example.net", 0)
-        assert await box.see(recipients.sent_to_domain, "example.com", 0)
-        assert await box.see(recipients.sent_to_org_domain, "example.net", 0)
+        assert await sent(Sent.ADDRESS, "bob@sub.example.net", EVER_MS - 5000)
+        assert not await sent(Sent.ADDRESS, "bob@sub.example.net", EVER_MS - 5001)
+        assert not await sent(Sent.ADDRESS, "al@sub.example.net")
+        assert await sent(Sent.DOMAIN, "example.com")
+        assert await sent(Sent.ORG_DOMAIN, "example.net")
         await box.copy("Sent", [1], "Archive")
         await box.expunge("Sent", [1])
-        assert await box.see(recipients.sent_to, "bob", "sub.example.net", 0)
+        assert await sent(Sent.ADDRESS, "bob@sub.example.net")
         await box.expunge("Archive", [1])
-        assert not await box.see(recipients.sent_to, "bob", "sub.example.net", 0)
+        assert not await sent(Sent.ADDRESS, "bob@sub.example.net")
 
 
 JUNK, HAM = int(Flag.JUNK), int(Flag.NOTJUNK)

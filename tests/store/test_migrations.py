@@ -9,10 +9,11 @@ import apsw
 import pytest
 
 from mox.net.bus import LocalBus
-from mox.store import annotations, mailboxes, messages, recipients, verify
+from mox.store import annotations, mailboxes, messages, verify
 from mox.store.engine import Tx
+from mox.store.history import Question, Sent
 from mox.store.store import Store
-from tests.store.helpers import Box, letter
+from tests.store.helpers import EVER_MS, Box, letter
 
 DATA = Path(__file__).parent / "data"
 CONTENTS = {
@@ -50,7 +51,7 @@ async def test_an_older_database(dump: Path, tmp_path: Path) -> None:
             "work",
             ["/private/a"],
         )
-        assert await box.see(recipients.sent_to, "b", "example.net", 0)
+        assert await box.ask(0, Question(Sent.ADDRESS, "b@example.net", EVER_MS))
         ((_, thread_id),) = await box.see(messages.cold_rows, (await box.mailbox("Sent")).id, [1], ["thread_id"])
         assert thread_id == 1
         assert "Trash" in await box.see(mailboxes.subscriptions)

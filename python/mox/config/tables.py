@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Flag, auto
 
+from msgspec import Struct
+
 from mox._rust import Regexp
 from mox.config.account import Destination
 from mox.config.addresses import AddressError, parse_address, parse_localpart, render_localpart
@@ -45,8 +47,7 @@ class AddressNotFound(LookupFailed):
     """The domain is ours, the address is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Where an address leads: to the destination of an account, or to an alias.
 
     `canonical` is the address under which it is stored, with the domain in Unicode; `@domain` for a catch-all.

@@ -7,10 +7,10 @@ import ipaddress
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import apsw
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mox import log
 from mox._rust import split_fields
@@ -31,9 +31,10 @@ from mox.mailauth.dnsbl import HealthCache
 from mox.mailauth.iprev import IprevStatus
 from mox.mailauth.psl import organizational_domain
 from mox.smtp.address import Path, encode_localpart, to_unicode
-from mox.store import mailboxes, recipients, reputation, settings, training
+from mox.store import history, mailboxes, reputation, settings, training
 from mox.store.account import Account
 from mox.store.engine import Tx
+from mox.store.history import Question, Sent
 from mox.store.reputation import Kind, Verdict
 from mox.store.types import Facts, Validation
 
@@ -43,8 +44,7 @@ JITTER = 0.05
 _logger = log.get("inbound")
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(Struct, frozen=True):
     """What is done with a message for an account, and the record that is stored with it."""
 
     account: Account
@@ -55,33 +55,19 @@ class Analysis:
     ruleset: Ruleset | None
 
 
-@dataclass(frozen=True, slots=True)
-class TxHistory:
+class TxHistory(Struct, frozen=True):
     """`History` of a mailbox, in an open transaction."""
 
     tx: Tx
     mailbox_id: int
     now_ms: int
 
-    def verdicts(self, kind: Kind, name: str, age_ms: int, limit: int, validated: bool = False) -> Sequence[Verdict]:
+    def answers(self, questions: Sequence[Question]) -> list[list[Verdict]]:
         """See History."""
-        return reputation.history(self.tx, kind, name, self.mailbox_id, self.now_ms - age_ms, limit, validated)
-
-    def sent_to(self, localpart: str, domain: str, age_ms: int) -> bool:
-        """See History."""
-        return recipients.sent_to(self.tx, localpart, domain, self.now_ms - age_ms)
-
-    def sent_to_domain(self, domain: str, age_ms: int) -> bool:
-        """See History."""
-        return recipients.sent_to_domain(self.tx, domain, self.now_ms - age_ms)
-
-    def sent_to_org_domain(self, domain: str, age_ms: int) -> bool:
-        """See History."""
-        return recipients.sent_to_org_domain(self.tx, domain, self.now_ms - age_ms)
+        return history.answers(self.tx, self.mailbox_id, self.now_ms, questions)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(Struct, frozen=True):
     """What one read transaction found."""
 
     volume: str
@@ -174,7 +160,7 @@ class Analyst:
         def read(tx: Tx) -> _Read:
             exceeded = ""
             if not incoming.envelope.is_local:
-                volumes = [reputation.volume(tx, network, now_ms) for network in incoming.networks]
+                volumes = reputation.volumes(tx, incoming.networks, now_ms)
                 exceeded = volume.exceeded(volumes, incoming.size, limits)
             box = mailboxes.find(tx, mailbox)
             found = assess(_identity(record, incoming), TxHistory(tx, box.id if box else -1, now_ms))
@@ -222,13 +208,15 @@ class Analyst:
 
         def read(tx: Tx) -> bool:
             box = mailboxes.find(tx, analysis.decision.destined or analysis.decision.mailbox)
-            history = TxHistory(tx, box.id if box else -1, now_ms)
-            known = [
-                v
-                for validated in (True, False)
-                for v in history.verdicts(Kind.MSG_FROM_ORG_DOMAIN, organization, now_ms, 20, validated)
-            ]
-            return any(not v.is_junk for v in known) or history.sent_to_org_domain(organization, now_ms)
+            ever = TxHistory(tx, box.id if box else -1, now_ms)
+            found = ever.answers(
+                [
+                    Question(Kind.MSG_FROM_ORG_DOMAIN, organization, now_ms, 20, True),
+                    Question(Kind.MSG_FROM_ORG_DOMAIN, organization, now_ms, 20, False),
+                    Question(Sent.ORG_DOMAIN, organization, now_ms),
+                ]
+            )
+            return any(not verdict.is_junk for verdicts in found for verdict in verdicts)
 
         return await analysis.account.read(read)
 
@@ -302,7 +290,7 @@ def _record(incoming: Incoming, path: Path, rule: Ruleset | None) -> Facts:
     if rule is None or not rule.IsForward:
         return record
     forwarder = rulesets.unicode_domain(rule.VerifiedDomain)
-    return msgspec.structs.replace(
+    return replace(
         record,
         is_forward=True,
         remote_network1="",

@@ -5,7 +5,8 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mox._rust import ParsedMessage, StagedMessage, header_values
 from mox.dns.names import DomainError, parse_domain, parse_ip
@@ -32,8 +33,7 @@ def _no_trace(_recipient: str, _reverse_name: str) -> bytes:
     return b""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """What the transaction said, and over what it came. `hello` is a domain in A-labels or an address literal.
 
     `received` makes the Received field, given the recipient and the name that the client's address has. `is_local`: one
@@ -58,8 +58,7 @@ class Envelope:
         return "" if self.hello.startswith("[") else self.hello
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(Struct, frozen=True):
     """The address in the From field; domain in A-labels."""
 
     localpart: str
@@ -71,8 +70,7 @@ class Author:
         return to_unicode(self.domain)
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(Struct, frozen=True):
     """A message with all that is known of its sender."""
 
     envelope: Envelope

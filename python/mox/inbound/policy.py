@@ -6,7 +6,10 @@ temporary and say nothing: real servers try again, and spammers learn nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mox.config.account import Ruleset
 from mox.inbound.reputation import Reputation
@@ -27,24 +30,21 @@ KNOWN_AUTHOR = frozenset(("msgfromfull", "msgtofull"))
 LATER = Reply(451, "4.3.0", "unable to process the message now, try again later")
 
 
-@dataclass(frozen=True, slots=True)
-class JunkFacts:
+class JunkFacts(Struct, frozen=True):
     """What the content filter says. `threshold` is the configured one with its random part."""
 
     verdict: Verdict
     threshold: float
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """A DNS list has the address."""
 
     zone: str
     explanation: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipientFacts:
+class RecipientFacts(Struct, frozen=True, kw_only=True):
     """Everything that is decided on. What is not applicable has its default.
 
     `volume` names a limit that is exceeded; `is_list`: the ruleset is for a mailing list that SPF or DKIM verified;
@@ -92,8 +92,7 @@ class RecipientFacts:
         return self.method in WEAK_METHODS and not self.iprev_is_good
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The outcome. `reply` is the refusal, None when accepted. `destined` is where the message would have gone.
 
     `is_reject`: the ruleset wants refused messages in a mailbox of its own, so it is accepted all the same.
@@ -120,21 +119,18 @@ class Decision:
         return self.reply is not None or self.is_reject
 
 
-@dataclass(frozen=True, slots=True)
-class AskDnsbl:
+class AskDnsbl(Struct, frozen=True):
     """Look the address up in the DNS lists, then decide again."""
 
 
 ASK_DNSBL = AskDnsbl()
 
 
-@dataclass(frozen=True, slots=True)
-class _Yes:
+class _Yes(Struct, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class _No:
+class _No(Struct, frozen=True):
     reason: str
     reply: Reply = LATER
 

@@ -1,7 +1,8 @@
 """Where a recipient's address leads, and what RCPT answers. Pure but for the configuration."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mox.config.live import Config
 from mox.config.tables import AddressNotFound, DomainDisabled, DomainNotFound, Found, Reports
@@ -15,8 +16,7 @@ DISABLED = Reply(450, "4.2.1", "recipient domain is temporarily disabled")
 _SMTP_ERROR = re.compile(r"(421|550)(?: (.*))?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """An address of ours. `found` None: nobody has it, which the client learns only after its message."""
 
     path: Path

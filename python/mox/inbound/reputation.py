@@ -6,32 +6,58 @@ which come in as `History`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
+from mox.store.history import Question, Sent
 from mox.store.reputation import Kind, Verdict
 
 YEAR_MS = 365 * 86_400_000
 
 
 class History(Protocol):
-    """Look-ups in one mailbox's history; `age_ms` is how far back."""
+    """An account's history, for one of its mailboxes."""
+
+    def answers(self, questions: Sequence[Question]) -> list[list[Verdict]]:
+        """For each question what was found."""
+
+
+class _Answers:
+    """Answers to the questions of the steps, which are all asked at once: a dry run without any answers goes through
+    all that a step may ask."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._known: dict[Question, Sequence[Verdict]] = {}
+        self._planned: list[Question] | None = None
+
+    def prepare(self, who: "Identity", steps: "Sequence[_Step]") -> None:
+        """Ask what the steps want to know of a sender that nothing is known of."""
+        planned = self._planned = []
+        for step in steps:
+            step(who, self)
+        self._planned = None
+        self._known.update(zip(planned, self._history.answers(planned), strict=True))
 
     def verdicts(self, kind: Kind, name: str, age_ms: int, limit: int, validated: bool = False) -> Sequence[Verdict]:
         """What was decided about earlier messages, newest first."""
+        return self._answer(Question(kind, name, age_ms, limit, validated))
 
-    def sent_to(self, localpart: str, domain: str, age_ms: int) -> bool:
-        """The account wrote to this address."""
+    def has_sent(self, kind: Sent, name: str, age_ms: int) -> bool:
+        """The account wrote there."""
+        return bool(self._answer(Question(kind, name, age_ms)))
 
-    def sent_to_domain(self, domain: str, age_ms: int) -> bool:
-        """The account wrote to an address in the domain."""
+    def _answer(self, question: Question) -> Sequence[Verdict]:
+        if self._planned is not None:
+            self._planned.append(question)
+            return ()
+        if question not in self._known:
+            (self._known[question],) = self._history.answers([question])
+        return self._known[question]
 
-    def sent_to_org_domain(self, domain: str, age_ms: int) -> bool:
-        """The account wrote to an address under the organizational domain."""
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The identities of a message. Domains in Unicode; what is not known, or is not to count, is empty."""
 
     from_localpart: str = ""
@@ -47,8 +73,7 @@ class Identity:
     networks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reputation:
+class Reputation(Struct, frozen=True):
     """`is_junk` None: history exists, but says neither, or there is none. `method` names what was found."""
 
     is_junk: bool | None
@@ -61,11 +86,14 @@ NOTHING = Reputation(None, False, "none", "no history of the sender")
 
 
 def assess(who: Identity, history: History) -> Reputation:
-    """The first step with matching data decides."""
-    for step in _STEPS:
-        found = step(who, history)
-        if found is not None:
-            return found
+    """The first step with matching data decides. Most mail is of known authors, so they are looked for first."""
+    answers = _Answers(history)
+    for steps in (_ABOUT_AUTHOR, _ABOUT_OTHERS):
+        answers.prepare(who, steps)
+        for step in steps:
+            found = step(who, answers)
+            if found is not None:
+                return found
     return NOTHING
 
 
@@ -73,7 +101,7 @@ def _newest_two_are_junk(verdicts: Sequence[Verdict]) -> bool:
     return verdicts[0].is_junk and (len(verdicts) == 1 or verdicts[1].is_junk)
 
 
-def _from_address(who: Identity, history: History) -> Reputation | None:
+def _from_address(who: Identity, history: _Answers) -> Reputation | None:
     if not who.from_domain:
         return None
     address = f"{who.from_localpart}@{who.from_domain}"
@@ -89,31 +117,32 @@ def _from_address(who: Identity, history: History) -> Reputation | None:
     return None
 
 
-def _sent_to_address(who: Identity, history: History) -> Reputation | None:
-    if who.from_domain and history.sent_to(who.from_localpart, who.from_domain, 3 * YEAR_MS):
-        return Reputation(False, True, "msgtofull", f"account wrote to {who.from_localpart}@{who.from_domain}")
+def _sent_to_address(who: Identity, history: _Answers) -> Reputation | None:
+    address = f"{who.from_localpart}@{who.from_domain}"
+    if who.from_domain and history.has_sent(Sent.ADDRESS, address, 3 * YEAR_MS):
+        return Reputation(False, True, "msgtofull", f"account wrote to {address}")
     return None
 
 
-def _from_exact_domain(who: Identity, history: History) -> Reputation | None:
+def _from_exact_domain(who: Identity, history: _Answers) -> Reputation | None:
     if not who.from_domain:
         return None
     found = _from_domain(who, history, Kind.MSG_FROM_DOMAIN, who.from_domain, "msgfromdomain")
-    if found is None and history.sent_to_domain(who.from_domain, 2 * YEAR_MS):
+    if found is None and history.has_sent(Sent.DOMAIN, who.from_domain, 2 * YEAR_MS):
         return Reputation(False, True, "msgtodomain", f"account wrote to addresses at {who.from_domain}")
     return found
 
 
-def _from_org_domain(who: Identity, history: History) -> Reputation | None:
+def _from_org_domain(who: Identity, history: _Answers) -> Reputation | None:
     if not who.from_org_domain:
         return None
     found = _from_domain(who, history, Kind.MSG_FROM_ORG_DOMAIN, who.from_org_domain, "msgfromorgdomain")
-    if found is None and history.sent_to_org_domain(who.from_org_domain, 2 * YEAR_MS):
+    if found is None and history.has_sent(Sent.ORG_DOMAIN, who.from_org_domain, 2 * YEAR_MS):
         return Reputation(False, True, "msgtoorgdomain", f"account wrote to addresses under {who.from_org_domain}")
     return found
 
 
-def _from_domain(who: Identity, history: History, kind: Kind, domain: str, method: str) -> Reputation | None:
+def _from_domain(who: Identity, history: _Answers, kind: Kind, domain: str, method: str) -> Reputation | None:
     same = history.verdicts(kind, domain, 2 * YEAR_MS, 20, who.from_validated)
     if same:
         good = sum(not v.is_junk for v in same)
@@ -132,7 +161,7 @@ def _from_domain(who: Identity, history: History, kind: Kind, domain: str, metho
     return None
 
 
-def _verified_domains(who: Identity, history: History) -> Reputation | None:
+def _verified_domains(who: Identity, history: _Answers) -> Reputation | None:
     """Signals of mail services that send for many: DKIM domains, and the domain that SPF verified."""
     counted = [(domain, history.verdicts(Kind.DKIM_DOMAIN, domain, YEAR_MS // 2, 50)) for domain in who.dkim_domains]
     counted.append(_spf_history(who, history))
@@ -156,7 +185,7 @@ def _verified_domains(who: Identity, history: History) -> Reputation | None:
     return Reputation(None, False, "dkimspf", text)
 
 
-def _spf_history(who: Identity, history: History) -> tuple[str, Sequence[Verdict]]:
+def _spf_history(who: Identity, history: _Answers) -> tuple[str, Sequence[Verdict]]:
     age = YEAR_MS // 2
     if who.mail_from_validated and who.mail_from_domain:
         address = f"{who.mail_from_localpart}@{who.mail_from_domain}"
@@ -172,7 +201,7 @@ def _spf_history(who: Identity, history: History) -> tuple[str, Sequence[Verdict
 _NEEDED = (2, 5, 10)
 
 
-def _networks(who: Identity, history: History) -> Reputation | None:
+def _networks(who: Identity, history: _Answers) -> Reputation | None:
     for number, (network, needed) in enumerate(zip(who.networks, _NEEDED, strict=False), 1):
         verdicts = history.verdicts(Kind.NETWORK, network, YEAR_MS // 4, 50) if network else ()
         if not verdicts:
@@ -185,11 +214,6 @@ def _networks(who: Identity, history: History) -> Reputation | None:
     return None
 
 
-_STEPS: tuple[Callable[[Identity, History], Reputation | None], ...] = (
-    _from_address,
-    _sent_to_address,
-    _from_exact_domain,
-    _from_org_domain,
-    _verified_domains,
-    _networks,
-)
+_Step = Callable[[Identity, _Answers], Reputation | None]
+_ABOUT_AUTHOR: Sequence[_Step] = (_from_address, _sent_to_address)
+_ABOUT_OTHERS: Sequence[_Step] = (_from_exact_domain, _from_org_domain, _verified_domains, _networks)

@@ -1,7 +1,8 @@
 """From the outcomes for several recipients to one reply. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mox.smtp.address import Path
 from mox.smtp.reply import Reply
@@ -9,8 +10,7 @@ from mox.smtp.reply import Reply
 DONE = Reply(250, "2.2.0", "it is done")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of a message for a recipient; `reply` None: delivered."""
 
     recipient: Path

@@ -4,10 +4,10 @@ import errno
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import apsw
-import msgspec
+from msgspec.structs import replace
 
 from mox import log
 from mox._rust import StagedMessage
@@ -102,7 +102,7 @@ class Storing:
         except OSError as err:
             _logger.error("writing message file", account=account.name, err=str(err))
             return storage_full() if err.errno in _NO_SPACE else local_error()
-        record = msgspec.structs.replace(analysis.record, is_reject=is_reject, message_hash=digest)
+        record = replace(analysis.record, is_reject=is_reject, message_hash=digest)
         new = account.new_message(prepared, facts=record)
         networks = [] if envelope.is_local else [name for name in self.incoming.networks if name]
 

@@ -5,8 +5,9 @@ Pure: words, counts and parameters in, verdict out. The words come from `mox._ru
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from mox.config.junkfilter import JunkFilterParams
 
@@ -29,8 +30,7 @@ class WordScore(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The probability of junk, and the words that made it, most telling first."""
 
     probability: float

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from msgspec import Struct
 
 from mox.dns.names import Domain
 from mox.dns.resolver import Resolver
@@ -68,8 +69,7 @@ class ArcSet:
     results: str
 
 
-@dataclass(frozen=True, slots=True)
-class ArcResult:
+class ArcResult(Struct, frozen=True):
     """The state of the chain, sets in order of instances (those that could be read).
 
     `oldest_pass`: the lowest instance whose message signature still verifies with all above it, 0 when all do.

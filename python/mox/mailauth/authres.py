@@ -4,8 +4,9 @@ The parser accepts what mail systems write beyond the grammar: a final `;`, resu
 """
 
 import re
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from mox.mailauth.headerwriter import HeaderWriter
 
@@ -21,8 +22,7 @@ class AuthResultsError(ValueError):
     """Not an Authentication-Results value."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthProperty:
+class AuthProperty(Struct, frozen=True):
     """`type.property=value (comment)`. `is_address`: an @ in the value needs no quotes."""
 
     type: str
@@ -32,8 +32,7 @@ class AuthProperty:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthMethod:
+class AuthMethod(Struct, frozen=True):
     """`method=result (comment) reason=… properties`; `version` of the method, empty for the default."""
 
     method: str
@@ -44,8 +43,7 @@ class AuthMethod:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthResults:
+class AuthResults(Struct, frozen=True):
     """What the host `hostname` found out. Without methods it says "none"."""
 
     hostname: str

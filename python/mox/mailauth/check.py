@@ -9,8 +9,9 @@ import enum
 import random
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, cast
+
+from msgspec import Struct
 
 from mox import log, metrics
 from mox.dns.names import IPAddress
@@ -39,8 +40,7 @@ class FromValidation(enum.StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFacts:
+class MessageFacts(Struct, frozen=True):
     """What is known of a message. Domains are ASCII in lower case, localparts decoded.
 
     `mail_from_domain` is empty for the null path. `helo` is empty when the client gave an address literal, which is
@@ -66,8 +66,7 @@ class MessageFacts:
         return SpfFacts(self.remote_ip, self.mail_from_localpart, self.mail_from_domain, self.helo, self.receiver)
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(Struct, frozen=True):
     """Everything that was found out. `dkim_problem` says why no signature could be looked at."""
 
     iprev: IprevResult
@@ -145,9 +144,7 @@ async def authenticate(
         labels = verdict.status, str(verdict.rejects).lower(), str(verdict.applies).lower()
         metrics.dmarc_verifications.labels(*labels).observe(time.monotonic() - started)
     validation = _validate_from(facts.from_domain, signatures, spf_result, verdict)
-    return Authentication(
-        found["iprev"], spf_result, signatures, verdict, found["arc"], validation, dkim_problem
-    )
+    return Authentication(found["iprev"], spf_result, signatures, verdict, found["arc"], validation, dkim_problem)
 
 
 # A check: its name, what runs, and the result when it is late.

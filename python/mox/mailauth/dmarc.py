@@ -9,6 +9,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
 from mox.mailauth.dkim import DkimResult, DkimStatus
 from mox.mailauth.dmarcrecord import (
@@ -34,8 +36,7 @@ class DmarcStatus(enum.StrEnum):
     PERMERROR = "permerror"
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(Struct, frozen=True):
     """The record for a From domain: found at `domain`, or None; `status` is "none" unless looking for it failed."""
 
     domain: str
@@ -46,8 +47,7 @@ class Discovery:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DmarcResult:
+class DmarcResult(Struct, frozen=True):
     """The verdict.
 
     `rejects`: the domain asks not to accept the message (quarantine counts as well). `applies`: it is among the

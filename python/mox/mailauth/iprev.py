@@ -2,7 +2,8 @@
 
 import asyncio
 import enum
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mox.dns.names import IPAddress
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
@@ -20,8 +21,7 @@ class IprevStatus(enum.StrEnum):
     PERMERROR = "permerror"
 
 
-@dataclass(frozen=True, slots=True)
-class IprevResult:
+class IprevResult(Struct, frozen=True):
     """The verdict; `name` is the one that leads back, `names` all that the address has."""
 
     status: IprevStatus

@@ -1,7 +1,8 @@
 """The Received-SPF field: rendering and parsing. RFC 7208 §9.1."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mox.mailauth.headerwriter import HeaderWriter
 from mox.mailauth.spf import SpfStatus
@@ -25,8 +26,7 @@ class ReceivedSpfError(ValueError):
     """Not a Received-SPF value."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedSpf:
+class ReceivedSpf(Struct, frozen=True):
     """Values of the field; `envelope_from` as address, `identity` "mailfrom", "helo" or empty."""
 
     result: SpfStatus

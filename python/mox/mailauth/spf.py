@@ -6,7 +6,9 @@
 """
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from mox.dns.names import MAX_LABEL, IPAddress, is_same_or_below, is_valid_name
 from mox.dns.resolver import Answer, DnsNotFound, DnsTemporary, Kind, Mx, Resolver
@@ -51,8 +53,7 @@ class SpfIdentity(enum.StrEnum):
 _QUALIFIERS = {"+": SpfStatus.PASS, "-": SpfStatus.FAIL, "~": SpfStatus.SOFTFAIL, "?": SpfStatus.NEUTRAL}
 
 
-@dataclass(frozen=True, slots=True)
-class SpfFacts:
+class SpfFacts(Struct, frozen=True):
     """What is known of the session. Domains in ASCII; `mail_from_domain` empty for `<>`, `helo` for an IP literal."""
 
     remote_ip: IPAddress
@@ -62,8 +63,7 @@ class SpfFacts:
     receiver: str = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class SpfResult:
+class SpfResult(Struct, frozen=True):
     """The verdict. `mechanism` is the one that decided, or "default"; `problem` says what is wrong, for errors.
 
     `explanation` is the domain's own text for a failure, printable ASCII, bounded. `authentic`: all DNS answers were.
@@ -86,8 +86,7 @@ class _PermError(Exception):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(Struct, frozen=True):
     """Of one record: what decided, and the record and domain it stood in, for the explanation."""
 
     status: SpfStatus

@@ -6,10 +6,10 @@ A localpart is kept decoded and NFC-normalised, a domain as lower-case A-labels 
 import ipaddress
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 
 import idna
+from msgspec import Struct
 
 MAX_PATH = 256
 MAX_DOMAIN = 255
@@ -36,8 +36,7 @@ class NotAsciiError(AddressError):
     """The localpart needs SMTPUTF8, which was not given (RFC 6531 §3.7.4.2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """A mailbox; both parts empty is the null reverse-path, only the domain empty is `<postmaster>`."""
 
     localpart: str

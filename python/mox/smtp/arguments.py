@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from msgspec import Struct
+
 from mox.smtp.address import AddressError, parse_address
 from mox.smtp.reply import SmtpError, bad_syntax
 
@@ -36,16 +38,14 @@ class MailParameters:
     envelope_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RcptParameters:
+class RcptParameters(Struct, frozen=True):
     """Delivery status notifications that were asked for (RFC 3461 §4.1, §4.2); empty means by default."""
 
     notify: frozenset[str] = field(default_factory=frozenset)
     original: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """What of MAIL's parameters this connection takes."""
 
     max_size: int

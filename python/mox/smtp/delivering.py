@@ -1,8 +1,9 @@
 """The listener for mail of other servers: what MAIL, RCPT and the end of a message are answered."""
 
 import ipaddress
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from mox._rust import StagedMessage
 from mox.inbound import recipients, senders

@@ -6,12 +6,13 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import Struct
+
 from mox.smtp.address import NULL_PATH, Path
 from mox.smtp.arguments import MailParameters, RcptParameters
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """An accepted RCPT."""
 
     path: Path
@@ -38,43 +39,37 @@ class Receiver(Protocol):
         """The number of bytes that belong to the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class NeedInput:
+class NeedInput(Struct, frozen=True):
     """Send the output, read from the peer, call `Session.receive`. `is_data`: inside a message's content."""
 
     is_data: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HelloGiven:
+class HelloGiven(Struct, frozen=True):
     """HELO or EHLO. Answer with `accept` or `refuse`."""
 
     name: str
     is_extended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MailGiven:
+class MailGiven(Struct, frozen=True):
     """MAIL. Answer with `accept` or `refuse`."""
 
     transaction: Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class RecipientGiven:
+class RecipientGiven(Struct, frozen=True):
     """RCPT. Answer with `accept` or `refuse`."""
 
     transaction: Transaction
     recipient: Recipient
 
 
-@dataclass(frozen=True, slots=True)
-class TlsRequested:
+class TlsRequested(Struct, frozen=True):
     """STARTTLS. Send the output, do the handshake beginning with `Session.take_unread`, call `tls_started`."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthRequested:
+class AuthRequested(Struct, frozen=True):
     """AUTH. `initial` is the decoded initial response, None when there is none. Answer with `challenge`,
     `authenticated` or `auth_failed`."""
 
@@ -82,39 +77,34 @@ class AuthRequested:
     initial: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class AuthResponse:
+class AuthResponse(Struct, frozen=True):
     """The client's decoded response to `challenge`. Answer as to AuthRequested."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AuthAborted:
+class AuthAborted(Struct, frozen=True):
     """The exchange ended by a client's `*` or by bad syntax; `reply` was sent. Needs no answer."""
 
     mechanism: str
     is_cancelled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ContentRequested:
+class ContentRequested(Struct, frozen=True):
     """DATA, or the first BDAT of a message. Answer with `receive_into`."""
 
     is_chunked: bool
     is_binary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+class MessageReceived(Struct, frozen=True):
     """The content is complete in the receiver. Answer with `message_done`; the transaction is over then."""
 
     transaction: Transaction
     receiver: Receiver
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """Send the output and close the connection."""
 
 

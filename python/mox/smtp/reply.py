@@ -1,14 +1,14 @@
 """Replies of an SMTP server (RFC 5321 §4.2, RFC 2034)."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 MAX_LINE = 510
 # A line that is too long is cut at a blank from this offset of its text on, else right before it.
 WRAP_AT = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A code, an enhanced code in full (`5.1.1`, may be empty) and a text of one or more lines."""
 
     code: int

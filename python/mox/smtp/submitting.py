@@ -1,7 +1,8 @@
 """The listeners for mail of our users: log-ins, who may send as whom, handing over to the queue."""
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from mox.config.tables import AddressNotFound, DomainDisabled, DomainNotFound
 from mox.inbound.recipients import DISABLED, NO_SUCH_USER, configured_error

@@ -3,13 +3,13 @@
 import base64
 import contextlib
 import os
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
 from pathlib import Path as FilePath
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from msgspec import Struct
 
 from mox.mailauth.headerwriter import HeaderWriter
 from mox.smtp.address import literal, to_unicode
@@ -56,8 +56,7 @@ class ReceivedIds:
         return int.from_bytes(plain[RANDOM_BYTES:])
 
 
-@dataclass(frozen=True, slots=True)
-class TraceFacts:
+class TraceFacts(Struct, frozen=True):
     """What Received tells of a transaction. `client_name` is a domain or literal in A-labels."""
 
     client_name: str

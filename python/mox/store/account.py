@@ -9,11 +9,11 @@ import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
+from msgspec import Struct
 
 from mox import log
 from mox._rust import MailboxIndex, StagedMessage
@@ -50,8 +50,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A message whose file is durable and parsed, not yet in a mailbox."""
 
     blob_id: int
@@ -64,9 +63,7 @@ class Prepared:
 class Account:
     """Use it through Store.open. All methods are for the loop's thread."""
 
-    def __init__(
-        self, name: str, folder: Path, bus: Bus, files: Workers, policy: Callable[[], Policy]
-    ) -> None:
+    def __init__(self, name: str, folder: Path, bus: Bus, files: Workers, policy: Callable[[], Policy]) -> None:
         self.name = name
         self._place = AccountFolder(folder)
         self._blobs = BlobFolder(folder / "msg")

@@ -6,10 +6,11 @@ are kept here and nowhere else; `mox.store.verify` computes them anew and compar
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from mox.store import recipients, reputation, threads, training
 from mox.store.engine import Tx
@@ -30,8 +31,7 @@ MAX_UID_GAP = 32
 _SEEN, _DELETED = int(Flag.SEEN), int(Flag.DELETED)
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(Struct, frozen=True):
     """A message whose bytes are durable already. Dates are milliseconds since 1970. `mailbox_orig_id` 0 stands for the
     mailbox it is added to, `mailbox_destined_id` is of messages that go to Rejects or the introbox instead."""
 
@@ -43,7 +43,7 @@ class NewMessage:
     received_ms: int
     save_ms: int
     flags: int = 0
-    keywords: frozenset[str] = field(default_factory=frozenset)
+    keywords: frozenset[str] = frozenset()
     facts: Facts = NO_FACTS
     # Minutes east of UTC.
     received_zone: int = 0
@@ -51,8 +51,7 @@ class NewMessage:
     mailbox_destined_id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(Struct, frozen=True):
     """Where messages went."""
 
     uidvalidity: int

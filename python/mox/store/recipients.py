@@ -55,24 +55,3 @@ def copy(tx: Tx, pairs: Iterable[tuple[int, int]]) -> None:
 def remove(tx: Tx, message_ids: Iterable[int]) -> None:
     """The messages are gone."""
     tx.many("DELETE FROM recipient WHERE account_id = ? AND message_id = ?", [(tx.account_id, m) for m in message_ids])
-
-
-def sent_to(tx: Tx, localpart: str, domain: str, since_ms: int) -> bool:
-    """The account wrote to exactly this address (domain in Unicode and lower case)."""
-    sql = (
-        "SELECT 1 FROM recipient WHERE account_id = ? AND domain = ? AND localpart = ? AND sent_ms >= ? "
-        "ORDER BY message_id DESC LIMIT 1"
-    )
-    return tx.one(sql, tx.account_id, domain, localpart, since_ms) is not None
-
-
-def sent_to_domain(tx: Tx, domain: str, since_ms: int) -> bool:
-    """The account wrote to an address in exactly this domain."""
-    sql = "SELECT 1 FROM recipient WHERE account_id = ? AND domain = ? AND sent_ms >= ? LIMIT 1"
-    return tx.one(sql, tx.account_id, domain, since_ms) is not None
-
-
-def sent_to_org_domain(tx: Tx, org_domain: str, since_ms: int) -> bool:
-    """The account wrote to an address under the organizational domain."""
-    sql = "SELECT 1 FROM recipient WHERE account_id = ? AND org_domain = ? AND sent_ms >= ? LIMIT 1"
-    return tx.one(sql, tx.account_id, org_domain, since_ms) is not None

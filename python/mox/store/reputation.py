@@ -5,9 +5,10 @@ The table has rows for live messages with `$Junk` or `$NotJunk` only. Functions 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+from msgspec import Struct
 
 from mox.store.engine import Tx
 from mox.store.policy import JUNK_FLAGS
@@ -30,8 +31,7 @@ class Kind(IntEnum):
     NETWORK = 8  # as given by `types.networks`
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the user decided about an earlier message, and its From localpart."""
 
     is_junk: bool
@@ -98,27 +98,7 @@ def forget(tx: Tx, messages: Sequence[tuple[int, int]]) -> None:
         )
 
 
-def history(
-    tx: Tx, kind: Kind, name: str, mailbox_id: int, since_ms: int, limit: int, validated: bool = False
-) -> list[Verdict]:
-    """Verdicts on messages for a mailbox, received since then, newest first, at most `limit`. `validated` is of use for
-    the kinds of the From header only."""
-    rows = tx.run(
-        "SELECT is_junk, localpart FROM reputation WHERE account_id = ? AND kind = ? AND name = ? "
-        "AND mailbox_orig_id = ? AND validated = ? AND received_ms >= ? ORDER BY received_ms DESC LIMIT ?",
-        tx.account_id,
-        int(kind),
-        name,
-        mailbox_id,
-        int(validated),
-        since_ms,
-        limit,
-    )
-    return [Verdict(bool(junk), localpart) for junk, localpart in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """Messages and bytes received from a network in the last minute and in the last 24 hours."""
 
     minute_messages: int
@@ -142,18 +122,23 @@ def count_volume(tx: Tx, names: Sequence[str], octets: int, now_ms: int) -> None
     )
 
 
-def volume(tx: Tx, network: str, now_ms: int) -> Volume:
-    """What came from the network. The minute is weighed from two whole ones, the day is of 24 hours and this one."""
-    hour, minute = now_ms // HOUR_MS, now_ms // MINUTE_MS
-    share = 1 - now_ms % MINUTE_MS / MINUTE_MS
-    day, day_octets, last, last_octets = 0, 0, 0.0, 0.0
-    for messages, octets, at, *recent in tx.run(
-        "SELECT messages, octets, minute, minute_messages, minute_octets, before_messages, before_octets FROM volume "
-        "WHERE account_id = ? AND network = ? AND hour >= ?",
+def volumes(tx: Tx, networks: Sequence[str], now_ms: int) -> list[Volume]:
+    """What came from each network. The minute is weighed from two whole ones, the day is of 24 hours and this one."""
+    marks = ", ".join("?" * len(networks))
+    rows = tx.run(
+        "SELECT network, messages, octets, minute, minute_messages, minute_octets, before_messages, before_octets "
+        f"FROM volume WHERE account_id = ? AND network IN ({marks}) AND hour >= ?",
         tx.account_id,
-        network,
-        hour - DAY_HOURS,
-    ):
+        *networks,
+        now_ms // HOUR_MS - DAY_HOURS,
+    )
+    return [_sum([row[1:] for row in rows if row[0] == network], now_ms) for network in networks]
+
+
+def _sum(hours: Sequence[tuple[int, ...]], now_ms: int) -> Volume:
+    minute, share = now_ms // MINUTE_MS, 1 - now_ms % MINUTE_MS / MINUTE_MS
+    day, day_octets, last, last_octets = 0, 0, 0.0, 0.0
+    for messages, octets, at, *recent in hours:
         day, day_octets = day + messages, day_octets + octets
         if at == minute:
             last += recent[0] + share * recent[2]

@@ -3,8 +3,9 @@ these are hung under it then. Reading References and the base subject is the par
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mox.store.engine import Tx
 
@@ -16,8 +17,7 @@ MAX_REFERENCES = 50
 MAX_WANTED = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a message is in its thread; thread id 0 stands for the message's own id. Parents: the closest first."""
 
     thread_id: int = 0
@@ -29,8 +29,7 @@ class Place:
     wanted: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What threading needs to know of a message that is about to be added."""
 
     message_ref: str

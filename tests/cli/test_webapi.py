@@ -10,6 +10,7 @@ import pytest
 from mox.cli.command import CommandError
 from mox.cli.main import run
 from mox.cli.webapi import example
+from mox.webapi.examples import WEBHOOKS
 from mox.webapi.types import METHODS, Bytes
 from tests.server_process import MoxProcess
 
@@ -45,3 +46,16 @@ def test_calling(shared_mox: MoxProcess, capsys: pytest.CaptureFixture[str], mon
         call("SuppressionPresent", '{"EmailAddress": 1}')
     with pytest.raises(CommandError, match="unknown method"):
         call("Nonsense", "{}")
+
+
+@pytest.mark.parametrize("name", WEBHOOKS)
+def test_examples_of_webhooks(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["example", name]) == 0
+    assert msgspec.json.decode(capsys.readouterr().out, type=type(WEBHOOKS[name])) == WEBHOOKS[name]
+
+
+def test_examples_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["example"]) == 0
+    assert capsys.readouterr().out.split() == list(WEBHOOKS)
+    with pytest.raises(CommandError, match="not found"):
+        run(["example", "webhook-nonsense"])

@@ -27,6 +27,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "reassignthreads": ("maintenance",),
     "sendmail": ("sendmail",),
     "webapi": ("webapi",),
+    "example": ("examples",),
     "help": ("about",),
     "config": (
         "config_files",

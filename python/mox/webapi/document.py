@@ -7,9 +7,11 @@ from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+import msgspec
 from msgspec import Meta, Struct
 
 from mox.webapi import webhooks
+from mox.webapi.examples import WEBHOOKS
 from mox.webapi.types import CODE_TEXTS, METHODS, Bytes, Empty, SendRequest
 from mox.webapi.webhooks import EVENT_TEXTS, SIGNATURE_HEADER, Incoming, Outgoing
 
@@ -141,6 +143,20 @@ it. Refuse signatures that are older than some minutes.
 |---|---|
 {"".join(f"| `{event}` | {text} |{chr(10)}" for event, text in EVENT_TEXTS.items())}"""
 
+_CONTRACT = """## Compatibility, shown
+
+`tests/web/contract` is a suite of tests that speaks nothing but HTTP, and knows no more than a URL, a user and a password. It
+runs against any server of this interface, so also against mox itself:
+
+```console
+mox localserve -dir mox-data &    # the mox to compare with; its account can send to itself
+pytest tests/web/contract --webapi-url http://localhost:1080/webapi/ --webapi-user mox@localhost --webapi-password moxmoxmox
+```
+
+Without these options it starts a localserve of this project. It asks for nothing that mox does not do: what is marked
+*(not in mox)* has tests of its own. The account needs mailboxes Sent and Archive, and a domain with separator `+`.
+"""
+
 
 def _described(hint: Any) -> tuple[str, str]:
     """(type in words, description)"""
@@ -192,6 +208,10 @@ def _all_structs() -> list[type[Struct]]:
     return [kind for kind in found if kind.__module__ == SendRequest.__module__]
 
 
+def _json(value: Struct) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
 def _table(kind: type[Struct]) -> str:
     hints = get_type_hints(kind, include_extras=True)
     lines = ["| Field | Type | |", "|---|---|---|"]
@@ -218,6 +238,9 @@ def markdown() -> str:
     parts += [_section(kind) for kind in _all_structs()]
     parts.append(_WEBHOOKS)
     parts += [_section(kind) for kind in (webhooks.Outgoing, webhooks.Incoming, webhooks.IncomingMeta)]
+    parts.append("### Examples of calls\n\n`mox example` prints them.\n")
+    parts += [f"`{name}`:\n\n```json\n{_json(value)}\n```\n" for name, value in WEBHOOKS.items()]
+    parts.append(_CONTRACT)
     return "\n".join(parts)
 
 

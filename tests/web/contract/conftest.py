@@ -1,8 +1,7 @@
-"""The server under test: a localserve of ours, or any mox named by MOX_WEBAPI_URL, MOX_WEBAPI_USER and
-MOX_WEBAPI_PASSWORD (the URL ends in /webapi/; the account must be able to send to itself)."""
+"""The server under test: a localserve of ours, or any mox that is named with --webapi-url (which ends in /webapi/),
+--webapi-user and --webapi-password; its account must be able to send to itself. See docs/webapi.md."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,12 +79,20 @@ class Api:
         return self.post("MessageGet", {"MsgID": number}).status_code == 200
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("webapi contract")
+    group.addoption("--webapi-url", help="a server to test instead of our own, such as http://localhost:1080/webapi/")
+    group.addoption("--webapi-user", default=USER, help="the address of an account there")
+    group.addoption("--webapi-password", default=PASSWORD, help="its password")
+
+
 @pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    url = os.environ.get("MOX_WEBAPI_URL")
+def api(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Api]:
+    # The options are there when pytest is called for this folder.
+    url = pytestconfig.getoption("--webapi-url", None)
     with httpx.Client(timeout=30) as client:
         if url:
-            user, password = os.environ["MOX_WEBAPI_USER"], os.environ["MOX_WEBAPI_PASSWORD"]
+            user, password = pytestconfig.getoption("--webapi-user"), pytestconfig.getoption("--webapi-password")
             yield Api(url, user, password, False, client)
             return
         server = MoxProcess(tmp_path_factory.mktemp("contract") / "mox").start()

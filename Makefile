@@ -29,7 +29,7 @@ $(EXTENSION): $(VENV)/.ready $(RUST_SOURCES)
 
 test: build
 	cargo test --workspace --exclude pymox --quiet
-	$(BIN)/pytest
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile
 
 lint: build
 	$(BIN)/ruff check python tests benches

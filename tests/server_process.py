@@ -1,21 +1,17 @@
 """Runs `mox localserve` as a child process on free ports, for tests that need the whole program."""
 
-import atexit
-import functools
 import os
 import random
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mox.config import localserve
+from tests.local_config import new_folder
 
 REPO = Path(__file__).resolve().parent.parent
 USER = "mox@localhost"
@@ -66,15 +62,6 @@ def child_environment() -> dict[str, str]:
     return environment
 
 
-@functools.cache
-def _new_folder() -> Path:
-    """What `mox localserve -initonly` makes, once for all tests."""
-    base = tempfile.mkdtemp(prefix="mox-localserve-")
-    atexit.register(shutil.rmtree, base, ignore_errors=True)
-    localserve.ensure(Path(base) / "mox", "127.0.0.1")
-    return Path(base) / "mox"
-
-
 class MoxProcess:
     """A localserve in `folder`. The generated configuration is moved to free ports before the first start."""
 
@@ -92,7 +79,7 @@ class MoxProcess:
         return child_environment()
 
     def init(self) -> None:
-        shutil.copytree(_new_folder(), self.folder)
+        new_folder(self.folder)
         path = self.folder / "mox.conf"
         text = path.read_text()
         for service, port in DEFAULT_PORTS.items():

@@ -1,5 +1,6 @@
-"""A fresh server for each test; keys and password hashes are made once."""
+"""A fresh server for each test; keys, accounts and password hashes are made once."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.imap.harness import Server, make_folder, running
 @pytest.fixture(scope="session")
 def imap_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("imap") / "mox"
-    make_folder(folder)
+    asyncio.run(make_folder(folder))
     return folder
 
 

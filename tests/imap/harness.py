@@ -5,20 +5,20 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
 from pathlib import Path
 
 from mox import metrics
 from mox._rust import TlsKnownKeys
-from mox.config import localserve
 from mox.config.live import Config
 from mox.imap.client.client import Client
 from mox.imap.server import Delays, ImapContext, serve_connection
 from mox.net.bus import LocalBus
 from mox.net.conn import serve
+from mox.sasl.precis import opaque_string
 from mox.store import passwords
 from mox.store.policy import Policies
 from mox.store.store import Store
+from tests.local_config import new_folder
 
 USER = "mox@localhost"
 PASSWORD = "te\u0301st pass\u00a0word"
@@ -63,14 +63,6 @@ MESSAGE = (
 )
 
 
-@cache
-def secrets() -> tuple[object, ...]:
-    """Derived once: it is slow by intention."""
-    from mox.sasl.precis import opaque_string
-
-    return passwords.hashed(opaque_string(PASSWORD))
-
-
 class Server:
     """What a test needs of a running server."""
 
@@ -103,10 +95,17 @@ def client_tls() -> ssl.SSLContext:
     return context
 
 
-def make_folder(folder: Path) -> None:
-    """A localserve configuration with the accounts above."""
-    localserve.ensure(folder, "127.0.0.1")
+async def make_folder(folder: Path) -> None:
+    """A localserve configuration with the accounts above, all with PASSWORD."""
+    new_folder(folder)
     (folder / "domains.conf").write_text(ACCOUNTS.lstrip())
+    config = Config.load(folder / "mox.conf")
+    secrets = passwords.hashed(opaque_string(PASSWORD))
+    async with Store(folder / "data", LocalBus(), Policies(config)).closing() as store:
+        for name in config.dynamic.Accounts:
+            account = await store.open(name)
+            await account.write(lambda tx: passwords.save(tx, secrets))
+            await account.close()
 
 
 @asynccontextmanager
@@ -118,9 +117,6 @@ async def running(folder: Path, delays: Delays | None = None) -> AsyncIterator[S
     await store.start()
     ctx = ImapContext(config, store, stopping, delays or Delays(0, 0, 10))
     server = Server(config, store, ctx)
-    for name in config.dynamic.Accounts:
-        account = await store.open(name)
-        await account.write(lambda tx: passwords.save(tx, secrets()))  # type: ignore[arg-type]
     name, listener = next(iter(config.static.Listeners.items()))
     tls = config.server_tls(name, client_keys=server.known_keys)
     strict = type(listener)(IPs=["127.0.0.1"])

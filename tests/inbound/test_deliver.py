@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mox.config.account import Account, Destination, Ruleset, SubjectPassSection
@@ -18,7 +19,7 @@ from mox.smtp.address import Path as Mailbox
 from mox.smtp.reply import Reply
 from mox.store import verify
 from mox.store.types import Flag
-from tests.inbound.world import BAD_IP, FILTER, World, account
+from tests.inbound.world import BAD_IP, FILTER, OTHER_IP, World, account
 
 Make = Callable[..., World]
 JUNK, NOTJUNK = int(Flag.JUNK), int(Flag.NOTJUNK)
@@ -168,16 +169,46 @@ async def test_rejects_are_known_by_content_too(make: Make) -> None:
 
 
 @pytest.mark.holds("smtp-in-976158")
-async def test_forwarding(make: Make) -> None:
+@pytest.mark.parametrize("trusted", [True, False], ids=["ruleset", "no ruleset"])
+async def test_forwarding(make: Make, trusted: bool) -> None:
     rule = Ruleset(Mailbox="Inbox", SMTPMailFromRegexp="@bulk", VerifiedDomain="bulk.example", IsForward=True)
-    world = make(one(destination=Destination(Rulesets=[rule])))
+    world = make(one(destination=Destination(Rulesets=[rule] if trusted else [])))
+    bad = {"sender": "fwd@bulk.example", "author": "bad@plain.example", "signed_by": "plain.example"}
+    other = {"sender": "fwd@bulk.example", "author": "other@nowhere.example"}
+    own = {"sender": "me@bulk.example", "author": "me@bulk.example"}
     for _ in range(10):
-        await world.deliver("mjl@mox.example", sender="fwd@bulk.example", author="bad@plain.example")
+        assert (await world.one(**bad))[0] == 250
     await world.flag("Inbox", JUNK)
-    bad = await world.one(sender="fwd@bulk.example", author="bad@plain.example")
-    assert bad == (451, "msgfromfull") or bad == (250, "no-bad-signals")
-    assert (await world.one(sender="fwd@bulk.example", author="other@good.example"))[0] == 250
-    assert (await world.one(sender="me@bulk.example", author="me@bulk.example"))[0] == 250
+    assert await world.one(**bad) == (451, "msgfromfull")
+    # The forwarder is not to blame, if it is known for one.
+    assert await world.one(**other) == ((250, "no-bad-signals") if trusted else (451, "dkimspf"))
+    assert await world.one(**own) == ((250, "no-bad-signals") if trusted else (451, "dkimspf"))
+
+
+FORGED = {"sender": "x@nowhere.example", "author": "boss@good.example", "ip": BAD_IP}
+
+
+@pytest.mark.parametrize(
+    ("signs", "seals", "result"),
+    [
+        pytest.param("good.example", "", (250, "no-bad-signals"), id="as it was sent"),
+        pytest.param("good.example", "nowhere.example", (550, "dmarc-policy"), id="changed by a stranger"),
+        pytest.param("good.example", "bulk.example", (250, "no-bad-signals"), id="changed by the forwarder"),
+        pytest.param("", "", (550, "dmarc-policy"), id="neither signed nor sealed"),
+    ],
+)
+async def test_a_seal_shows_the_forwarder(make: Make, signs: str, seals: str, result: tuple[int, str]) -> None:
+    """RFC 8617: SPF and the author's signature are broken, the forwarder's ARC set is what verifies it."""
+    rule = Ruleset(Mailbox="Inbox", SMTPMailFromRegexp=".", VerifiedDomain="bulk.example", IsForward=True)
+    world = make(one(destination=Destination(Rulesets=[rule])))
+    assert await world.one(**FORGED, signed_by=signs, changed_by=seals) == result
+
+
+@pytest.mark.parametrize(("seals", "reason"), [("bulk.example", "list-allow"), ("nowhere.example", "dmarc-policy")])
+async def test_a_seal_shows_the_list(make: Make, seals: str, reason: str) -> None:
+    rule = Ruleset(Mailbox="Lists", SMTPMailFromRegexp=".", ListAllowDomain="bulk.example")
+    world = make(one(destination=Destination(Rulesets=[rule])))
+    assert (await world.one(**FORGED, changed_by=seals))[1] == reason
 
 
 @pytest.mark.holds("smtp-in-f0de92")
@@ -375,7 +406,8 @@ async def test_one_address_twice_gets_one_copy_and_an_account_one_file(make: Mak
 
 
 async def test_content_junk_is_refused(make: Make) -> None:
-    world = make(one(JunkFilter=FILTER))
+    """By content alone: nothing is known of the sender or its network."""
+    world = make(one(JunkFilter=msgspec.structs.replace(FILTER, Threshold=0.5)))
     for number in range(60):
         await world.deliver("mjl@mox.example", author=f"n{number}@n{number}.example", sender="", body="lunch at noon")
     await world.flag("Inbox", NOTJUNK)
@@ -383,7 +415,20 @@ async def test_content_junk_is_refused(make: Make) -> None:
     for number in range(5):
         await world.deliver("mjl@mox.example", author=f"s{number}@s{number}.example", sender="", body="cheap pills")
     await world.flag("Inbox", JUNK)
-    assert await world.one(author="x@x.example", sender="", body="cheap pills", hello="[192.0.2.99]", ip="192.0.2.99")
+    stranger = {"author": "x@x.example", "sender": "", "ip": OTHER_IP, "hello": "mail.other.example"}
+    assert await world.one(**stranger, body="cheap pills") == (451, "junk-content")
+    assert await world.one(**stranger, body="lunch at noon") == (250, "no-bad-signals")
+    nameless = {**stranger, "ip": BAD_IP}
+    assert await world.one(**nameless, body="cheap pills") == (451, "junk-content-strict")
+    assert await world.one(**nameless, body="lunch at noon") == (250, "no-bad-signals")
+
+
+async def test_a_broken_filter_refuses_for_now(make: Make) -> None:
+    world = make(one(JunkFilter=FILTER))
+    account = await world.store.open("mjl")
+    await account.write(lambda tx: tx.run("ALTER TABLE junk_word RENAME TO gone"))
+    assert await world.one() == (451, "junk-classify-error")
+    await account.write(lambda tx: tx.run("ALTER TABLE gone RENAME TO junk_word"))
 
 
 def outcome(code: int, text: str = "x") -> Outcome:

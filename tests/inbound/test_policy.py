@@ -58,7 +58,7 @@ ROWS: list[tuple[str, dict[str, Any], int, str, str]] = [
      "Rejects"),
     ("iprev alone", {"iprev_is_good": False}, 250, "no-bad-signals", "Inbox"),
     ("subject pass", {"subject_pass": "x", "junk": junk(1.0), "dnsbl": LISTED}, 250, "subjectpass", "Inbox"),
-    ("junk filter broken", {"junk_error": "junk-filter-error"}, 451, "junk-filter-error", "Rejects"),
+    ("junk filter broken", {"junk_error": "junk-classify-error"}, 451, "junk-classify-error", "Rejects"),
     ("content", {"junk": junk(0.96)}, 451, "junk-content", "Rejects"),
     ("content at the threshold", {"junk": junk(0.95)}, 250, "no-bad-signals", "Inbox"),
     ("content unsure", {"junk": junk(1.0, significant=False)}, 250, "no-bad-signals", "Inbox"),

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from mox.config.account import Ruleset
+from mox.config.problems import Problems
+from mox.config.rules import CompiledRuleset, compile_ruleset
 from mox.inbound.rulesets import RuleFacts, find
 
 FACTS = RuleFacts(
@@ -14,6 +16,10 @@ FACTS = RuleFacts(
     ("lists.mail.example",),
     (("List-ID", " <Dev.Lists.Example> "), ("X", "1")),
 )
+
+
+def compiled(mailbox: str = "M", **conditions: Any) -> CompiledRuleset:
+    return compile_ruleset("", Ruleset(Mailbox=mailbox, **conditions), Problems())
 
 
 @pytest.mark.parametrize(
@@ -33,17 +39,23 @@ FACTS = RuleFacts(
     ],
 )
 def test_conditions(conditions: dict[str, Any], matches: bool) -> None:
-    rule = Ruleset(Mailbox="M", **conditions)
+    rule = compiled(**conditions)
     assert find([rule], FACTS) == (rule if matches else None)
 
 
 def test_first_match_wins() -> None:
-    first, second = (Ruleset(Mailbox=name, SMTPMailFromRegexp="sender") for name in ("A", "B"))
-    assert find([Ruleset(Mailbox="C", SMTPMailFromRegexp="no"), first, second], FACTS) is first
+    first, second = (compiled(name, SMTPMailFromRegexp="sender") for name in ("A", "B"))
+    assert find([compiled("C", SMTPMailFromRegexp="no"), first, second], FACTS) is first
 
 
 def test_null_path_and_unusable_parts() -> None:
-    assert find([Ruleset(Mailbox="M", SMTPMailFromRegexp="^$")], replace(FACTS, mail_from="")) is not None
-    assert find([Ruleset(Mailbox="M", MsgFromRegexp="")], replace(FACTS, msg_from="")) is not None
-    assert find([Ruleset(Mailbox="M", MsgFromRegexp="^$")], replace(FACTS, msg_from="")) is None
-    assert find([Ruleset(Mailbox="M", SMTPMailFromRegexp="sender")], replace(FACTS, fields=None)) is None
+    assert find([compiled(SMTPMailFromRegexp="^$")], replace(FACTS, mail_from="")) is not None
+    assert find([compiled(MsgFromRegexp="")], replace(FACTS, msg_from="")) is not None
+    assert find([compiled(MsgFromRegexp="^$")], replace(FACTS, msg_from="")) is None
+    assert find([compiled(SMTPMailFromRegexp="sender")], replace(FACTS, fields=None)) is None
+
+
+def test_patterns_take_linear_time() -> None:
+    """A backtracking matcher would never come to an end."""
+    rule = compiled(SMTPMailFromRegexp="(a+)+$")
+    assert find([rule], replace(FACTS, mail_from="a" * 5000 + "!")) is None

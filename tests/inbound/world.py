@@ -6,6 +6,7 @@ import os
 from pathlib import Path as FilePath
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from msgspec.structs import replace
 
 from mox._rust import stage_bytes
@@ -15,11 +16,17 @@ from mox.config.domain import Domain
 from mox.config.junkfilter import JunkFilterParams, JunkFilterSection
 from mox.config.live import Config
 from mox.config.model import Dynamic, PostmasterTarget, Static
+from mox.dns.names import parse_domain
 from mox.dns.resolver import Mx
 from mox.dns.static import StaticResolver
 from mox.inbound.deliver import Deliverer, ListenerRules, Neighbours
 from mox.inbound.incoming import Envelope
 from mox.inbound.results import Outcome
+from mox.mailauth import arc, dkim
+from mox.mailauth.arc import ArcResult, ArcStatus, Sealer
+from mox.mailauth.canon import BytesBody
+from mox.mailauth.dkim import Selector
+from mox.mailauth.dkimkey import record_for
 from mox.net.bus import LocalBus
 from mox.smtp.address import NULL_PATH, Path, parse_mailbox
 from mox.store import mailboxes, messages
@@ -27,9 +34,11 @@ from mox.store.engine import Tx
 from mox.store.policy import Policies
 from mox.store.store import Store
 
-GOOD_IP, BAD_IP = "192.0.2.10", "198.51.100.66"
+# Of networks far apart; the first and the last have a name.
+GOOD_IP, BAD_IP, OTHER_IP = "192.0.2.10", "198.51.100.66", "203.0.113.7"
 PARAMS = JunkFilterParams(Onegrams=True, MaxPower=0.01, TopWords=10, IgnoreWords=0.1, RareWords=1)
 FILTER = JunkFilterSection(Threshold=0.95, Params=PARAMS)
+KEY = ed25519.Ed25519PrivateKey.generate()
 _numbers = itertools.count(1)
 
 
@@ -44,7 +53,11 @@ def zone() -> StaticResolver:
             "_dmarc.good.example": {"TXT": ["v=DMARC1; p=reject; rua=mailto:dmarc@good.example"]},
             "mail.good.example": {"A": [GOOD_IP], "TXT": [f"v=spf1 ip4:{GOOD_IP} -all"]},
             "plain.example": {"MX": [Mx(10, "mail.good.example")]},
+            "mail.other.example": {"A": [OTHER_IP]},
             "bulk.example": {"TXT": [f"v=spf1 ip4:{GOOD_IP} -all"]},
+            "s._domainkey.plain.example": {"TXT": [str(record_for(KEY))]},
+            "s._domainkey.good.example": {"TXT": [str(record_for(KEY))]},
+            "s._domainkey.bulk.example": {"TXT": [str(record_for(KEY))]},
             "bl.example": {},
             "2.0.0.127.bl.example": {"A": ["127.0.0.2"]},
             "nomail.example": {"MX": [Mx(0, ".")]},
@@ -52,6 +65,7 @@ def zone() -> StaticResolver:
         fail=[("MX", "broken.example")],
     )
     resolver.add_ptr(ipaddress.ip_address(GOOD_IP), "mail.good.example")
+    resolver.add_ptr(ipaddress.ip_address(OTHER_IP), "mail.other.example")
     return resolver
 
 
@@ -102,14 +116,22 @@ class World:
         extra: str = "",
         rules: ListenerRules | None = None,
         to: str = "",
+        signed_by: str = "",
+        changed_by: str = "",
         **envelope: Any,
     ) -> list[Outcome]:
+        """`signed_by` is a domain of the zone; `changed_by` one that adds a line after that, and an ARC set."""
         message_id = message_id or f"{next(_numbers)}@test"
         shown = recipients[0] if recipients else "mjl@mox.example"
         content = (
             f"From: <{author if author is not None else sender}>\r\nTo: <{to or shown}>\r\nSubject: {subject}\r\n"
             f"Message-ID: <{message_id}>\r\n{extra}\r\n{body}\r\n"
         )
+        message = content.encode()
+        if signed_by:
+            message = await _sign(message, signed_by)
+        if changed_by:
+            message = await _seal(message + b"A footer.\r\n", changed_by)
         made = Envelope(
             parse_mailbox(sender) if sender else NULL_PATH,
             tuple(_path(r) for r in recipients),
@@ -118,7 +140,7 @@ class World:
             "mail.mox.example",
             has_tls=True,
         )
-        staged = stage_bytes(content.encode())
+        staged = stage_bytes(message)
         return await self.deliverer.deliver(replace(made, **envelope), staged, rules or ListenerRules(), self.sleep)
 
     async def one(self, recipient: str = "mjl@mox.example", **options: Any) -> tuple[int, str]:
@@ -190,3 +212,18 @@ class World:
 
 def _path(text: str) -> Path:
     return Path("postmaster", "") if text == "postmaster" else parse_mailbox(text)
+
+
+def _split(message: bytes) -> tuple[bytes, BytesBody]:
+    header, _, body = message.partition(b"\r\n\r\n")
+    return header + b"\r\n\r\n", BytesBody(body)
+
+
+async def _sign(message: bytes, domain: str) -> bytes:
+    return await dkim.sign(*_split(message), parse_domain(domain), [Selector("s", KEY)]) + message
+
+
+async def _seal(message: bytes, domain: str) -> bytes:
+    sealer = Sealer(parse_domain(domain), "s", KEY)
+    fields = await arc.seal(*_split(message), sealer, f"{domain}; dkim=pass", ArcResult(ArcStatus.NONE))
+    return fields + message

@@ -201,17 +201,13 @@ async def test_idle_keep_alive_connection_is_closed(monkeypatch: pytest.MonkeyPa
         assert await reader.read() == b""
 
 
-async def test_time_of_the_first_request_is_not_that_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "FIRST_REQUEST_S", 0.2)
-    async with running() as run:
-        reader, writer = await run.open()
-        for _ in range(2):
-            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            await response(reader)
-            # Longer than a silent client would have had.
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.3):
-                    await reader.read(1)
+def test_only_a_client_that_asked_for_nothing_is_cut_off() -> None:
+    silent, asking = (Peer(1, ("192.0.2.1", 1), ("192.0.2.2", 80), None, Site("local", 80)) for _ in range(2))
+    with asking.request():
+        pass
+    for peer in (silent, asking):
+        peer.end_unless_asked()
+    assert silent.is_ending.is_set() and not asking.is_ending.is_set()
 
 
 @pytest.mark.parametrize(("offered", "version"), [((), b"1.1"), (("http/1.1",), b"1.1")], ids=["none", "http/1.1"])

@@ -3,14 +3,14 @@
 import asyncio
 from pathlib import Path
 
-from mox.config.localserve import ensure
 from mox.outbound.signing import Signer
+from tests.local_config import new_config
 
 MESSAGE = b"From: mox@localhost\r\n\r\nhello\r\n"
 
 
 async def test_many_at_once(tmp_path: Path) -> None:
-    config = ensure(tmp_path / "config", "127.0.0.1")
+    config = new_config(tmp_path / "config")
     signer = Signer(config)
     domain = config.domain("localhost")
     assert domain is not None

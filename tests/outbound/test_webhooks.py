@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from mox.config.localserve import ensure
 from mox.outbound import hooks, operations
 from mox.outbound.hookcalls import MAX_RESPONSE_BYTES, BadUrl, HookCaller, check_url
 from mox.outbound.hookrunner import HookRunner
@@ -16,6 +15,7 @@ from mox.outbound.hooks import CallOutcome
 from mox.outbound.listing import HOOKS, HOOKS_RETIRED, Filter, ListingError, Sort
 from mox.outbound.records import Hook, HookRetired, NewHook, now_ms
 from mox.store.engine import Tx
+from tests.local_config import new_config
 from tests.outbound.bench import Bench, opened
 from tests.web.receiver import Receiver
 
@@ -140,7 +140,7 @@ async def test_lists(tmp_path: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def caller(folder: Path) -> AsyncIterator[HookCaller]:
-    made = HookCaller(ensure(folder / "config", "127.0.0.1"))
+    made = HookCaller(new_config(folder / "config"))
     try:
         yield made
     finally:

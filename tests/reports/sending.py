@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from mox.config.live import Config
-from mox.config.localserve import ensure
 from mox.dns.static import StaticResolver
 from mox.net.bus import LocalBus
 from mox.outbound.listing import MESSAGES
@@ -21,6 +20,7 @@ from mox.outbound.queue import Queue
 from mox.outbound.records import Message
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.reports.outgoing import ReportMailer
+from tests.local_config import new_config
 
 DOMAIN = """\tmox.example:
 \t\tDKIM:
@@ -58,7 +58,7 @@ class Sending:
 
 @asynccontextmanager
 async def sending(folder: Path) -> AsyncIterator[Sending]:
-    base = ensure(folder / "c", "127.0.0.1")
+    base = new_config(folder / "c")
     key = ed25519.Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

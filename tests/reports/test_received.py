@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mox.config.localserve import ensure
 from mox.reports import dmarcreport, tlsreport
 from mox.reports.received import ReceivedReports
 from mox.reports.unpack import MAX_REPORT_BYTES, ReportError, gunzip, unzip
 from tests.conftest import DATA
+from tests.local_config import new_config
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is not here")
 
@@ -79,7 +79,7 @@ def test_microsoft_times_have_no_zone() -> None:
 
 @pytest.mark.holds("outbound-320279")
 async def test_known_domains_are_kept(tmp_path: Path) -> None:
-    config = ensure(tmp_path / "c", "127.0.0.1")
+    config = new_config(tmp_path / "c")
     received = ReceivedReports(config, tmp_path)
     try:
         report = tlsreport.parse_json(tls_json("localhost", "other.example"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mox import metrics
 from mox.config.account import Account, Destination
 from mox.config.listener import Listener, SMTPService
 from mox.inbound.notify import Notifier
@@ -132,6 +133,25 @@ async def test_several_recipients_need_a_verified_sender(host: Host) -> None:
     assert verified[2:] == ["250 2.1.0", "250 2.1.0"]
     forged = await host.talk(HELLO.replace("example>\n", "example> SMTPUTF8\n") + two, ip=BAD_IP)
     assert forged[2:] == ["250 2.1.0", "452 4.5.3"]
+
+
+def spf_verifications() -> float:
+    samples = [s for metric in metrics.spf_verifications.collect() for s in metric.samples]
+    return sum(s.value for s in samples if s.name.endswith("_count"))
+
+
+async def test_spf_is_evaluated_once(host: Host) -> None:
+    """For the second recipient, and then for the message."""
+    before = spf_verifications()
+    two = "RCPT TO:<mjl@mox.example>\nRCPT TO:<nobody@mox.example>\n"
+    codes = await host.talk(f"{HELLO}{two}{MESSAGE}QUIT\n")
+    assert codes[2:] == ["250 2.1.0", "250 2.1.0", "354", "250 2.2.0", "221 2.0.0"]
+    assert "spf=pass" in (await host.world.headers("Inbox"))[0]
+    assert spf_verifications() == before + 1
+    # Another sender is asked for anew.
+    again = "RSET\nMAIL FROM:<x@good.example>\n"
+    await host.talk(f"{HELLO}{two}{again}{two}{MESSAGE}QUIT\n")
+    assert spf_verifications() == before + 3
 
 
 async def test_recipients(host: Host) -> None:

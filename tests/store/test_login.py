@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from mox.config import localserve
 from mox.config.live import Config
 from mox.net.bus import LocalBus
 from mox.store import attempts
 from mox.store.login import Client, LoginDisabled, LoginError, Logins, has_password, set_password
 from mox.store.store import Store
+from tests.local_config import new_config
 
 USER, ACCOUNT = "mox@localhost", "mox"
 
 
 @pytest.fixture
 async def logins(tmp_path: Path, store: Store) -> Logins:
-    config = localserve.ensure(tmp_path / "config")
+    config = new_config(tmp_path / "config")
     await set_password(store, ACCOUNT, "sesame sesame")
     return Logins(config, store)
 
@@ -63,14 +63,14 @@ async def test_what_is_recorded(logins: Logins, store: Store) -> None:
 
 
 async def test_an_account_without_password(tmp_path: Path) -> None:
-    config = localserve.ensure(tmp_path / "config")
+    config = new_config(tmp_path / "config")
     async with Store(tmp_path, LocalBus()).closing() as store:
         assert not await has_password(store, ACCOUNT)
         assert await refused(Logins(config, store), USER, "")
 
 
 async def test_a_disabled_account_is_told_so_only_with_the_right_password(logins: Logins, store: Store) -> None:
-    path = localserve.ensure(store.tmp_dir / "config").path
+    path = new_config(store.tmp_dir / "config").path
     domains = path.with_name("domains.conf")
     domains.write_text(domains.read_text().replace("\tmox:\n", "\tmox:\n\t\tLoginDisabled: moved away\n", 1))
     disabled = Logins(Config.load(path), store)

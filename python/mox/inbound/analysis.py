@@ -17,6 +17,7 @@ from mox._rust import split_fields
 from mox.config.account import Account as AccountConfig
 from mox.config.account import Ruleset
 from mox.config.live import Config
+from mox.config.rules import CompiledRuleset
 from mox.config.tables import Found
 from mox.dns.resolver import Resolver
 from mox.inbound import rulesets, subjectpass, volume
@@ -73,6 +74,7 @@ class _Read(Struct, frozen=True):
     volume: str
     reputation: Reputation
     junk: JunkFacts | None
+    junk_error: str
     must_learn: bool
     pass_key: str | None
 
@@ -99,9 +101,8 @@ class Analyst:
         """Decide about a message to `path` for the account of `found`. `pass_address` has the key for subject passes
         when it is not the address found. Raises nothing but what a bug raises."""
         config = self._config.account(found.account)
-        rules = found.destination.Rulesets
-        rule = rulesets.find(rules, rule_facts(incoming)) if rules else None
-        mailbox = (rule.Mailbox if rule else "") or found.destination.Mailbox or "Inbox"
+        rule = rulesets.find(found.rulesets, rule_facts(incoming)) if found.rulesets else None
+        mailbox = (rule.ruleset.Mailbox if rule else "") or found.destination.Mailbox or "Inbox"
         record = _record(incoming, path, rule)
         base = self._base_facts(incoming, path, found, config, rule, mailbox)
         facts = replace(base, has_report=has_report, has_dnsbls=bool(dnsbls))
@@ -116,7 +117,7 @@ class Analyst:
             facts = replace(facts, dnsbl=await self._listings(dnsbls, incoming))
             decision = decide(facts)
             assert isinstance(decision, Decision)
-        return Analysis(account, found, config, decision, record, rule)
+        return Analysis(account, found, config, decision, record, rule.ruleset if rule else None)
 
     def _base_facts(
         self,
@@ -124,14 +125,14 @@ class Analyst:
         path: Path,
         found: Found,
         config: AccountConfig,
-        rule: Ruleset | None,
+        rule: CompiledRuleset | None,
         mailbox: str,
     ) -> RecipientFacts:
         return RecipientFacts(
             dmarc=incoming.dmarc,
             reputation=None,
             mailbox=mailbox,
-            ruleset=rule,
+            ruleset=rule.ruleset if rule else None,
             rejects_mailbox=config.RejectsMailbox,
             introbox=config.Introbox,
             is_list=rule is not None and _is_verified_list(rule, incoming),
@@ -166,8 +167,13 @@ class Analyst:
             found = assess(_identity(record, incoming), TxHistory(tx, box.id if box else -1, now_ms))
             key = settings.find_subjectpass_key(tx, address) if config.SubjectPass.Period else None
             if found.is_conclusive or exceeded or config.JunkFilter is None:
-                return _Read(exceeded, found, None, False, key)
-            return _Read(exceeded, found, _classify(tx, incoming, config), bool(training.pending(tx, 1)), key)
+                return _Read(exceeded, found, None, "", False, key)
+            must_learn = bool(training.pending(tx, 1))
+            try:
+                return _Read(exceeded, found, _classify(tx, incoming, config), "", must_learn, key)
+            except apsw.Error as err:
+                _logger.error("judging content", account=account.name, err=str(err))
+                return _Read(exceeded, found, None, "junk-classify-error", False, key)
 
         result = await account.read(read)
         if result.must_learn and config.JunkFilter is not None:
@@ -185,6 +191,7 @@ class Analyst:
         address: str,
     ) -> RecipientFacts:
         facts = replace(facts, volume=read.volume, reputation=read.reputation, junk=read.junk)
+        facts = replace(facts, junk_error=read.junk_error)
         period_s = config.SubjectPass.Period.total_seconds()
         if not period_s or incoming.author is None or read.reputation.is_conclusive:
             return facts
@@ -232,6 +239,8 @@ def rule_facts(incoming: Incoming) -> rulesets.RuleFacts:
     verified = list(incoming.dkim_domains)
     if incoming.spf.status.value == "pass" and incoming.spf.domain:
         verified.append(to_unicode(incoming.spf.domain))
+    if incoming.sealer:
+        verified.append(incoming.sealer)
     try:
         fields = tuple((name, _value(raw)) for name, raw in split_fields(incoming.header))
     except ValueError:
@@ -244,17 +253,17 @@ def _value(raw: bytes) -> str:
     return raw.partition(b":")[2].decode(errors="replace").replace("\r\n", "")
 
 
-def _is_verified_list(rule: Ruleset, incoming: Incoming) -> bool:
-    """SPF or DKIM passed for exactly the list's domain."""
-    if not rule.ListAllowDomain:
+def _is_verified_list(rule: CompiledRuleset, incoming: Incoming) -> bool:
+    """SPF, DKIM or ARC passed for exactly the list's domain."""
+    if rule.list_allow_domain is None:
         return False
-    wanted = rulesets.unicode_domain(rule.ListAllowDomain)
+    wanted = rule.list_allow_domain.name
     sender = to_unicode(incoming.envelope.sender.domain)
     is_spf = incoming.mail_from_validation is Validation.PASS and sender == wanted
-    return is_spf or wanted in incoming.dkim_domains
+    return is_spf or wanted in incoming.dkim_domains or wanted == incoming.sealer
 
 
-def _record(incoming: Incoming, path: Path, rule: Ruleset | None) -> Facts:
+def _record(incoming: Incoming, path: Path, rule: CompiledRuleset | None) -> Facts:
     """What is stored of a message. A forwarded one says nothing about the server it came from."""
     envelope, author = incoming.envelope, incoming.author
     from_domain = author.domain if author else ""
@@ -287,9 +296,9 @@ def _record(incoming: Incoming, path: Path, rule: Ruleset | None) -> Facts:
         tls_version=envelope.tls_version,
         require_tls=bool(envelope.require_tls),
     )
-    if rule is None or not rule.IsForward:
+    if rule is None or not rule.ruleset.IsForward:
         return record
-    forwarder = rulesets.unicode_domain(rule.VerifiedDomain)
+    forwarder = rule.verified_domain.name if rule.verified_domain else ""
     return replace(
         record,
         is_forward=True,

@@ -37,7 +37,7 @@ class Envelope(Struct, frozen=True):
     """What the transaction said, and over what it came. `hello` is a domain in A-labels or an address literal.
 
     `received` makes the Received field, given the recipient and the name that the client's address has. `is_local`: one
-    of our users sent it, whose identity was checked when it was submitted.
+    of our users sent it, whose identity was checked when it was submitted. `spf` is the result if it is known already.
     """
 
     sender: Path
@@ -51,6 +51,7 @@ class Envelope(Struct, frozen=True):
     require_tls: bool | None = None
     received: Callable[[str, str], bytes] = _no_trace
     is_local: bool = False
+    spf: SpfResult | None = None
 
     @property
     def hello_domain(self) -> str:
@@ -112,6 +113,13 @@ class Incoming(Struct, frozen=True):
         return self.found.dkim_domains
 
     @property
+    def sealer(self) -> str:
+        """The domain (Unicode) of the host that sealed the message as it is now; empty without an unbroken chain of
+        ARC seals. A seal says no less of who passed the message on than a DKIM signature does (RFC 8617 §7.2)."""
+        arc = self.found.arc
+        return to_unicode(arc.sets[-1].domain) if arc.status is ArcStatus.PASS and arc.sets else ""
+
+    @property
     def mail_from_validation(self) -> Validation:
         """UNKNOWN when the name in EHLO was checked instead."""
         return _validation(self.found.mail_from_status)
@@ -157,6 +165,7 @@ async def examine(resolver: Resolver, envelope: Envelope, staged: StagedMessage)
         "" if envelope.hello_domain else envelope.remote_ip,
         author.domain if author else "",
         envelope.hostname,
+        envelope.spf,
     )
     found = _of_our_user(facts) if envelope.is_local else await authenticate(resolver, facts)
     return Incoming(envelope, content, parsed, staged.size, author, facts, found)

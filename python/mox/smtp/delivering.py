@@ -11,7 +11,7 @@ from mox.inbound.deliver import ListenerRules
 from mox.inbound.incoming import Envelope
 from mox.inbound.notify import Wishes, worth_telling
 from mox.inbound.results import Outcome, combine
-from mox.mailauth import spf
+from mox.mailauth.check import check_spf
 from mox.mailauth.spf import SpfFacts, SpfIdentity, SpfResult, SpfStatus
 from mox.smtp.events import HelloGiven, Receiver, RecipientGiven, Transaction
 from mox.smtp.handlers import CommonHandler
@@ -27,7 +27,8 @@ WITHOUT_TLS = 1
 class DeliveryHandler(CommonHandler):
     """Mail from other servers, for our accounts."""
 
-    _spf: tuple[str, SpfResult] | None = None
+    # What was asked last, and the answer.
+    _spf: tuple[SpfFacts, SpfResult] | None = None
 
     @property
     def _is_local(self) -> bool:
@@ -69,18 +70,25 @@ class DeliveryHandler(CommonHandler):
     async def _is_verified(self, session: Session) -> bool:
         """SPF passes for MAIL FROM: a notification reaches who sent the message. Asked once for a sender."""
         assert session.transaction is not None
-        sender = session.transaction.sender
-        if self._spf is None or self._spf[0] != str(sender):
-            facts = SpfFacts(
-                ipaddress.ip_address(self.conn.remote[0]),
-                sender.localpart,
-                sender.domain,
-                "" if session.hello.startswith("[") else session.hello,
-                self.services.config.static.Hostname,
-            )
-            self._spf = str(sender), await spf.verify(self.services.resolver, facts)
-        found = self._spf[1]
+        facts = self._spf_facts(session, session.transaction)
+        found = self._known_spf(facts)
+        if found is None:
+            found = await check_spf(self.services.resolver, facts)
+            self._spf = facts, found
         return found.status is SpfStatus.PASS and found.identity is SpfIdentity.MAILFROM
+
+    def _known_spf(self, facts: SpfFacts) -> SpfResult | None:
+        return self._spf[1] if self._spf is not None and self._spf[0] == facts else None
+
+    def _spf_facts(self, session: Session, transaction: Transaction) -> SpfFacts:
+        sender = transaction.sender
+        return SpfFacts(
+            ipaddress.ip_address(self.conn.remote[0]),
+            sender.localpart,
+            "" if sender.is_literal else sender.domain,
+            "" if session.hello.startswith("[") else session.hello,
+            self.services.config.static.Hostname,
+        )
 
     async def message(self, session: Session, transaction: Transaction, receiver: Receiver) -> Reply:
         """Deliver to the recipients' accounts."""
@@ -138,6 +146,7 @@ class DeliveryHandler(CommonHandler):
             _TLS_NUMBERS.get(tls.version, 0) if tls else WITHOUT_TLS,
             transaction.parameters.require_tls,
             lambda recipient, name: received(replace(facts, reverse_name=name), recipient).encode(),
+            spf=self._known_spf(self._spf_facts(session, transaction)),
         )
 
     async def authenticate(self, session: Session, mechanism: str, initial: bytes | None, ask: Ask) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from mox import metrics
 from mox.config.account import Account, Destination
 from mox.config.listener import Listener, SMTPService
 from mox.inbound.notify import Notifier
+from mox.outbound import contents
 from mox.outbound.queue import Queue
 from mox.outbound.submission import Submitter
 from mox.outbound.surroundings import ConfigSurroundings
@@ -21,6 +22,7 @@ from mox.smtp.hello import Offer
 from mox.smtp.session import Session
 from mox.smtp.shell import Shell, Times
 from mox.smtp.submitting import SubmissionHandler
+from mox.store.engine import Tx
 from mox.store.login import LoginDisabled, LoginError, Logins, set_password
 from tests.inbound.world import BAD_IP, GOOD_IP, World, account
 
@@ -173,8 +175,10 @@ async def test_partial_failure_is_told_by_a_notification(host: Host) -> None:
 
 
 async def queued_contents(host: Host) -> list[str]:
-    rows = await host.queue.read(lambda tx: tx.run("SELECT file FROM queued"))
-    return [(host.queue.folder / file).read_text() for (file,) in rows]
+    def read(tx: Tx) -> list[bytes | None]:
+        return [contents.find(tx, file) for (file,) in tx.run("SELECT file FROM queued")]
+
+    return [content.decode() for content in await host.queue.read(read) if content is not None]
 
 
 async def test_success_is_told_to_verified_senders_who_ask(host: Host) -> None:

@@ -32,6 +32,32 @@ smtp_starttls = Counter("mox_smtpserver_delivery_starttls", "STARTTLS of incomin
 smtp_starttls_errors = Counter(
     "mox_smtpserver_delivery_starttls_errors", "Handshakes of incoming connections that failed.", ["reason"]
 )
+_DELIVERY_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 60, 120)
+queue_delivery_seconds = Histogram(
+    "mox_queue_delivery_duration_seconds",
+    "Deliveries to one host, or by a relay.",
+    ["attempt", "transport", "tlsmode", "result"],
+    buckets=_DELIVERY_SECONDS,
+)
+smtpclient_commands = Histogram(
+    "mox_smtpclient_command_duration_seconds",
+    "Answers of other servers to our commands.",
+    ["cmd", "code", "secode"],
+    buckets=(*_SECONDS, 30, 60, 120),
+)
+dane_verifications = Counter("mox_dane_verify", "Certificates compared with TLSA records.")
+dane_failures = Counter("mox_dane_verify_errors", "Certificates that no TLSA record fits.")
+mtasts_seconds = Histogram(
+    "mox_mtasts_get_duration_seconds", "MTA-STS records and policies fetched.", ["result"], buckets=_SECONDS
+)
+tlsrpt_seconds = Histogram("mox_tlsrpt_lookup_duration_seconds", "TLSRPT look-ups.", ["result"], buckets=_SECONDS)
+tls_reports_queued = Counter("mox_tlsrptsend_report_queued", "TLS reports that are on their way.")
+tls_report_errors = Counter("mox_tlsrptsend_report_error", "TLS reports that could not be composed or queued.")
+dmarc_reports_queued = Counter("mox_dmarcdb_report_queued", "DMARC reports that are on their way.")
+dmarc_report_errors = Counter("mox_dmarcdb_report_error", "DMARC reports that could not be composed or queued.")
+tls_sessions = Counter("mox_tlsrptdb_session", "Sessions that TLS reports of others tell of.", ["type"])
+dmarc_dkim_results = Counter("mox_dmarcdb_dkim_result", "DKIM results in DMARC reports of others.", ["result"])
+dmarc_spf_results = Counter("mox_dmarcdb_spf_result", "SPF results in DMARC reports of others.", ["result"])
 queue_deliveries = Counter("mox_queue_delivery", "Attempts to deliver from the queue.", ["result"])
 dns_lookups = Histogram(
     "mox_dns_lookup_duration_seconds",

@@ -102,6 +102,15 @@ STATIC_ERRORS = [
         id="proxy",
     ),
     pytest.param(
+        (
+            "SMTP:\n\t\t\tHost: relay.example.net",
+            "Socks:\n\t\t\tAddress: h.i:1\n\t\t\tRemoteIPs:\n\t\t\t\t- 10.0.0.1\n\t\t\tRemoteHostname: h.i\n"
+            "\t\t\tUsername: u",
+        ),
+        "user name and password go together",
+        id="proxy password",
+    ),
+    pytest.param(
         ("SMTP:\n\t\t\tHost: relay.example.net", "Direct:\n\t\t\tDisableIPv4: true\n\t\t\tDisableIPv6: true"),
         "disables both address families",
         id="no family",

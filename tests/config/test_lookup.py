@@ -134,6 +134,8 @@ def test_a_domain_without_addresses_is_not_ours(folder: Path, edit: Edit) -> Non
         pytest.param("mjl", "other.example", "c.example", 0, "below", id="dot matches the domain"),
         pytest.param("mjl", "other.example", "x.c.example", 0, "below", id="dot matches below"),
         pytest.param("mjl", "other.example", "xc.example", 0, None, id="dot is a border"),
+        pytest.param("mjl", "other.example", "", 0, "exact", id="single dot is no domain"),
+        pytest.param("mjl", "other.example", "xn--bcher-kva.example", 0, "exact", id="unicode"),
         pytest.param("mjl", "other.example", "d.example", 2, None, id="too few attempts"),
         pytest.param("mjl", "other.example", "d.example", 3, "late", id="enough attempts"),
     ],
@@ -154,7 +156,7 @@ def test_routes(
         "domains.conf",
         "# Kept by hand.\n",
         "Routes:\n"
-        "\t-\n\t\tToDomain:\n\t\t\t- .\n\t\t\t- b.example\n\t\tTransport: exact\n"
+        "\t-\n\t\tToDomain:\n\t\t\t- .\n\t\t\t- b.example\n\t\t\t- bücher.example\n\t\tTransport: exact\n"
         "\t-\n\t\tToDomain:\n\t\t\t- .c.example\n\t\tTransport: below\n"
         "\t-\n\t\tToDomain:\n\t\t\t- d.example\n\t\tMinimumAttempts: 3\n\t\tTransport: late\n",
     )

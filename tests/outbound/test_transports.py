@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from mox._rust import TlsRoots
-from mox.config.model import Route, SMTPAuth, Transport, TransportFail, TransportSMTP
+from mox.config.model import SMTPAuth, Transport, TransportFail, TransportSMTP
 from mox.net.conn import Connection, connect
 from mox.net.tls import ServerTls
 from mox.outbound.claims import Claim
 from mox.outbound.host import Route as HostRoute
 from mox.outbound.outcomes import Outcome
 from mox.outbound.relay import RelayDelivery, pick_mechanism
-from mox.outbound.routes import matches
 from mox.outbound.socks import SocksDialer
 from tests.net.loopback import TIMEOUT_S, listening
 from tests.net.pki import self_signed
@@ -22,28 +21,6 @@ from tests.smtp.fake_mx import FakeMx
 
 GOOD = ServerTls([CA.issue("relay.test").pair])
 WRONG = ServerTls([self_signed("relay.test").pair])
-
-ROUTES = [
-    (Route(Transport="t"), 0, "a.example", "b.example", True),
-    (Route(Transport="t", MinimumAttempts=3), 2, "a.example", "b.example", False),
-    (Route(Transport="t", MinimumAttempts=3), 3, "a.example", "b.example", True),
-    (Route(Transport="t", ToDomain=["b.example"]), 0, "a.example", "b.example", True),
-    (Route(Transport="t", ToDomain=["b.example"]), 0, "a.example", "x.b.example", False),
-    (Route(Transport="t", ToDomain=[".b.example"]), 0, "a.example", "x.b.example", True),
-    (Route(Transport="t", ToDomain=[".b.example"]), 0, "a.example", "b.example", True),
-    (Route(Transport="t", ToDomain=[".b.example"]), 0, "a.example", "xb.example", False),
-    (Route(Transport="t", ToDomain=["c.example", "b.example"]), 0, "a.example", "b.example", True),
-    (Route(Transport="t", FromDomain=["a.example"], ToDomain=["c.example"]), 0, "a.example", "b.example", False),
-    (Route(Transport="t", FromDomain=["."]), 0, "", "b.example", True),
-    (Route(Transport="t", FromDomain=["."]), 0, "a.example", "b.example", False),
-    (Route(Transport="t", ToDomain=["bücher.example"]), 0, "", "xn--bcher-kva.example", True),
-]
-
-
-@pytest.mark.parametrize(("route", "attempts", "from_domain", "to_domain", "expected"), ROUTES)
-def test_route_matches(route: Route, attempts: int, from_domain: str, to_domain: str, expected: bool) -> None:
-    assert matches(route, attempts, from_domain, to_domain) is expected
-
 
 ALL = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN")
 
@@ -149,10 +126,20 @@ async def test_requiretls_needs_a_verified_relay(tmp_path: Path) -> None:
     assert mx.connections == 0
 
 
-async def socks_proxy(conn: Connection, targets: dict[str, int], seen: list[str]) -> None:
-    """RFC 1928, without authentication, for IPv4."""
-    data = await conn.read(TIMEOUT_S)
-    conn.write(b"\x05\x00")
+async def socks_proxy(conn: Connection, targets: dict[str, int], seen: list[str], login: bytes = b"") -> None:
+    """RFC 1928 for IPv4; with a log-in of RFC 1929 where `login` says which."""
+    offered = (await conn.read(TIMEOUT_S))[2:]
+    if login:
+        if b"\x02" not in offered:
+            conn.write(b"\x05\xff")
+            return
+        conn.write(b"\x05\x02")
+        is_good = await conn.read(TIMEOUT_S) == login
+        conn.write(b"\x01\x00" if is_good else b"\x01\x01")
+        if not is_good:
+            return
+    else:
+        conn.write(b"\x05\x00")
     data = await conn.read(TIMEOUT_S)
     ip = ".".join(str(b) for b in data[4:8])
     seen.append(ip)
@@ -183,6 +170,29 @@ async def test_socks(tmp_path: Path) -> None:
             assert await bench.run_due() == []
         assert bench.dialer.dialed == []
     assert seen == ["10.0.0.1"] and mx.lines[0] == "EHLO proxy.example"
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "error"),
+    [("u", "secret", ""), ("u", "wrong", "socks proxy"), ("", "", "socks proxy")],
+    ids=["good", "wrong", "none"],
+)
+async def test_socks_with_log_in(tmp_path: Path, username: str, password: str, error: str) -> None:
+    mx, seen = FakeMx(), list[str]()
+    async with with_mx(tmp_path, mx) as bench:
+        targets = bench.dialer.ports
+        async with listening(lambda conn: socks_proxy(conn, targets, seen, b"\x01\x01u\x06secret")) as port:
+            dialer = SocksDialer(f"127.0.0.1:{port}", username, password)
+
+            async def deliver(claim: Claim) -> list[Outcome]:
+                return list(await bench.direct.deliver(claim, HostRoute("proxy.example", dialer)))
+
+            bench.deliver = deliver
+            await bench.add()
+            left = await bench.run_due()
+    assert (seen == []) == bool(error) and len(left) == (1 if error else 0)
+    for message in left:
+        assert error in message.results[-1].error and "secret" not in message.results[-1].error
 
 
 def test_fail_transport_has_defaults() -> None:

@@ -162,6 +162,9 @@ def _check_socks(where: str, transport: Transport, problems: Problems) -> None:
     host, colon, port = socks.Address.rpartition(":")
     if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
         problems.add(f"{where}.Socks.Address", f"{socks.Address!r} is not host:port")
+    for name, text in (("Username", socks.Username), ("Password", socks.Password)):
+        if len(text.encode()) > 255 or bool(text) != bool(socks.Username):
+            problems.add(f"{where}.Socks.{name}", "user name and password go together, each up to 255 bytes")
     for ip in socks.RemoteIPs:
         check_ip(f"{where}.Socks.RemoteIPs", ip, problems)
     check_domain(f"{where}.Socks.RemoteHostname", socks.RemoteHostname, problems)

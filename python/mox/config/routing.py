@@ -28,8 +28,7 @@ class CompiledRoute:
 
 def _matches(patterns: Sequence[str], domain: str) -> bool:
     return not patterns or any(
-        domain == pattern or (pattern.startswith(".") and f".{domain}".endswith(pattern) and pattern != ".")
-        for pattern in patterns
+        domain == pattern or (pattern.startswith(".") and f".{domain}".endswith(pattern)) for pattern in patterns
     )
 
 

@@ -47,6 +47,8 @@ class TransportSocks(Struct, frozen=True, kw_only=True):
         "Addresses from which mail reaches other servers. Used in checks of DNS and suggested records.",
     ]
     RemoteHostname: Annotated[str, "Name for these addresses, used in the greeting of other servers."]
+    Username: Annotated[str, "For a proxy that wants a log-in (RFC 1929). Not known to mox itself."] = ""
+    Password: Annotated[str, "The password for it."] = ""
 
 
 class TransportDirect(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from mox.net.tls import ClientTls, TlsFailure, TlsInfo
 from mox.outbound import gather, transactions
 from mox.outbound.dial import Dialer, DialError, dial
 from mox.outbound.gather import Addresses, Destination, GatherError, TlsaSet
+from mox.outbound.measured import Measured, tls_label
 from mox.outbound.mtasts import Policy
 from mox.outbound.outcomes import Outcome
 from mox.outbound.pool import Pool
@@ -118,10 +119,21 @@ class HostDelivery:
 
     async def deliver(self, messages: Sequence[Message], skip_tls: bool = False) -> dict[int, Outcome]:
         """An outcome by id for each message. Raises HostError, OSError for an unreadable message."""
+        with Measured(messages[0].attempts, self._route.name) as measured:
+            try:
+                found = await self._deliver(messages, skip_tls, measured)
+            except HostError as err:
+                measured.outcomes = [err.outcome]
+                raise
+            measured.outcomes = found.values()
+        return found
+
+    async def _deliver(self, messages: Sequence[Message], skip_tls: bool, measured: Measured) -> dict[int, Outcome]:
         first = messages[0]
         ignores_tls_errors = first.require_tls is False
         addresses = await self._addresses()
         demand = await self._demand(addresses, skip_tls, ignores_tls_errors)
+        measured.tls_mode = tls_label(demand.mode, self._is_enforced, demand.records is not None)
         if first.require_tls and not (demand.records or self._is_enforced):
             metrics.queue_requiretls_unsupported.labels("nopolicy").inc()
             raise _no_verification()
@@ -249,7 +261,10 @@ class HostDelivery:
     def _judge(self, conn: Connection, info: TlsInfo, demand: Demand, ignores_errors: bool) -> None:
         """Record what verification says, and refuse where policy demands it. Raises SmtpClientError."""
         problems = []
+        if demand.records is not None:
+            metrics.dane_verifications.inc()
         if info.dane_error is not None:
+            metrics.dane_failures.inc()
             self.host_result.add(0, 0, self._detail(FailureType.VALIDATION_FAILURE, "dane-no-match", conn))
             problems.append(f"dane verification: {info.dane_error[1]}")
         if info.pkix_error is not None:

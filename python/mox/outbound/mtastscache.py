@@ -5,6 +5,7 @@ A policy that was seen once is followed until it ends, also when DNS or HTTPS ar
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,15 @@ class PolicyCache:
 
     async def _first(self, domain: str, name: str, recorder: Recorder) -> Policy | None:
         record_id = ""
+        started = time.monotonic()
+        result = "lookuperror"
         try:
             async with asyncio.timeout(FIRST_TIMEOUT_S):
                 record_id = (await mtasts.lookup_record(self._resolver, domain)).id
+                result = "fetcherror"
                 text = await self._fetch(domain)
                 policy = mtasts.parse_policy(text)
+                result = "ok"
         except TimeoutError as err:
             metrics.mtasts_get.labels("error").inc()
             raise StsTemporary(f"mta-sts policy of {name}: timeout") from err
@@ -98,6 +103,8 @@ class PolicyCache:
             return None
         except StsError as err:
             return await self._first_failed(domain, name, record_id, err, recorder)
+        finally:
+            metrics.mtasts_seconds.labels(result).observe(time.monotonic() - started)
         await self._engine.write(lambda tx: _put(tx, name, record_id, policy, text, False, policy.max_age_s * 1000))
         metrics.mtasts_get.labels("ok").inc()
         if policy.mode == "none":

@@ -16,6 +16,7 @@ from mox.outbound import gather, transactions
 from mox.outbound.claims import Claim
 from mox.outbound.dial import Dialer, DialError, dial
 from mox.outbound.gather import GatherError
+from mox.outbound.measured import Measured, tls_label
 from mox.outbound.outcomes import Outcome
 from mox.outbound.pool import Pool
 from mox.outbound.queue import Queue
@@ -74,15 +75,17 @@ class RelayDelivery:
     async def deliver(self, claim: Claim, transport: Transport) -> Sequence[Outcome]:
         """An outcome for each message of the claim."""
         try:
-            async with asyncio.timeout(DELIVERY_TIMEOUT_S):
-                found = await self._deliver(claim, transport)
+            with Measured(claim.messages[0].attempts, claim.transport) as measured:
+                async with asyncio.timeout(DELIVERY_TIMEOUT_S):
+                    found = await self._deliver(claim, transport, measured)
+                measured.outcomes = found.values()
         except TimeoutError:
             found = _all(claim, Outcome(False, error="delivery takes too long, transient"))
         except OSError as err:
             found = _all(claim, Outcome(False, error=f"reading message: {err}, transient"))
         return [found[message.id] for message in claim.messages]
 
-    async def _deliver(self, claim: Claim, transport: Transport) -> Mapping[int, Outcome]:
+    async def _deliver(self, claim: Claim, transport: Transport, measured: Measured) -> Mapping[int, Outcome]:
         assert transport.relay is not None
         relay, port, is_immediate = transport.relay
         mode, is_verified = TlsMode.REQUIRED, True
@@ -92,6 +95,7 @@ class RelayDelivery:
             mode, is_verified = TlsMode.SKIP, False
         elif relay.STARTTLSInsecureSkipVerify:
             is_verified = False
+        measured.tls_mode = tls_label(mode)
         first = claim.messages[0]
         if first.require_tls and not is_verified:
             text = f"transport {claim.transport}: message requires verified tls but transport does not verify tls"

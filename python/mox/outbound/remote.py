@@ -43,7 +43,9 @@ class RemoteDelivery:
             # Few hosts have a proxy; the others start without its library.
             from mox.outbound.socks import SocksDialer
 
-            return Route(transport.Socks.RemoteHostname, SocksDialer(transport.Socks.Address), name=name)
+            socks = transport.Socks
+            dialer = SocksDialer(socks.Address, socks.Username, socks.Password)
+            return Route(socks.RemoteHostname, dialer, name=name)
         families = {4, 6}
         if transport.Direct is not None:
             families -= {4} if transport.Direct.DisableIPv4 else set()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from mox.config.live import Config
-from mox.outbound import routes
+from mox.message.addresses import ascii_domain
 from mox.outbound.events import OutgoingEvent
 from mox.outbound.records import Message, NewHook
 
@@ -43,7 +43,12 @@ class ConfigSurroundings:
 
     def transport(self, message: Message) -> str:
         """See Surroundings."""
-        return message.transport or routes.choose(self._config.dynamic, message)
+        if message.transport:
+            return message.transport
+        domains = _route_name(message.sender_domain), _route_name(message.recipient_domain)
+        route = self._config.route(message.account, *domains, message.attempts)
+        # A route that names no transport means direct delivery too, and ends the search.
+        return route.transport if route is not None else ""
 
     def sender_disabled(self, message: Message) -> bool:
         """See Surroundings."""
@@ -58,6 +63,11 @@ class ConfigSurroundings:
         if found is not None:
             return not found.is_reports_only
         return domain in self._config.tables.postmaster_hosts
+
+
+def _route_name(domain: str) -> str:
+    """As routes compare domains: in ASCII; address literals and the null sender have none."""
+    return "" if domain.startswith("[") else ascii_domain(domain)
 
 
 def _ms(period: timedelta) -> int:

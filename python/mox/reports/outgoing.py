@@ -5,7 +5,7 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mox import log
+from mox import log, metrics
 from mox._rust import stage_bytes
 from mox.config.live import Config
 from mox.config.tables import DomainEntry
@@ -98,6 +98,10 @@ class ReportMailer:
         content = message(header, letter.content)
         prefix = await self._sign(content, signer, [name for name, _ in letter.fields])
         sent = 0
+        if letter.is_tls:
+            queued, errors = metrics.tls_reports_queued, metrics.tls_report_errors
+        else:
+            queued, errors = metrics.dmarc_reports_queued, metrics.dmarc_report_errors
         for address in addresses:
             new = NewMessage(
                 sender=_path(sender),
@@ -116,8 +120,10 @@ class ReportMailer:
             try:
                 await self._queue.add(self._config.static.Postmaster.Account, staged, [new])
             except OSError as err:
+                errors.inc()
                 _logger.error("queueing a report", address=address, err=str(err))
             else:
+                queued.inc()
                 sent += 1
         return sent
 

@@ -19,11 +19,17 @@ from mox.inbound.incoming import Incoming
 from mox.mailauth.dkim import DkimResult, DkimStatus
 from mox.mailauth.dmarc import DmarcStatus
 from mox.mailauth.psl import organizational_domain
+from mox.mailauth.spf import SpfStatus
+from mox.outbound.tlsresult import FailureType
 from mox.reports import dmarcreport, tlsreport
 from mox.reports.dmarcreport import Feedback
 from mox.reports.tlsreport import TlsReport
 from mox.reports.unpack import ReportError
 from mox.store.engine import Engine, Tx
+
+_DKIM_RESULTS = frozenset(DkimStatus)
+_SPF_RESULTS = frozenset(SpfStatus)
+_FAILURE_TYPES = frozenset(FailureType)
 
 R = TypeVar("R")
 _logger = log.get("reports")
@@ -113,6 +119,10 @@ class ReceivedReports:
         domain = parse_domain(feedback.policy.domain).name
         for row in feedback.rows:
             metrics.dmarc_evaluated.labels(domain, row.disposition, row.dkim, row.spf).inc(row.count)
+            for dkim in row.dkim_auth:
+                metrics.dmarc_dkim_results.labels(_known(dkim.result, _DKIM_RESULTS)).inc(row.count)
+            for spf in row.spf_auth:
+                metrics.dmarc_spf_results.labels(_known(spf.result, _SPF_RESULTS)).inc(row.count)
 
         def insert(tx: Tx) -> int:
             row = tx.one(
@@ -145,6 +155,7 @@ class ReceivedReports:
             )
 
         await self._tls.write(insert)
+        _count_sessions(report)
         return len(known)
 
     async def list_dmarc(self, start_ms: int, end_ms: int, domain: str = "") -> list[Kept[Feedback]]:
@@ -161,6 +172,20 @@ class ReceivedReports:
         """Close the databases."""
         await self._tls.close()
         await self._dmarc.close()
+
+
+def _known(result: str, known: frozenset[str]) -> str:
+    """A label: whoever sends reports must not be able to make new ones."""
+    return result if result in known else "other"
+
+
+def _count_sessions(report: TlsReport) -> None:
+    """Sessions by how they went."""
+    for policy in report.policies:
+        metrics.tls_sessions.labels("success").inc(policy.summary.total_successful_session_count)
+        for detail in policy.failure_details:
+            kind = _known(detail.result_type, _FAILURE_TYPES)
+            metrics.tls_sessions.labels(kind).inc(max(0, detail.failed_session_count))
 
 
 def _select(tx: Tx, start_ms: int, end_ms: int, domain: str) -> list[tuple[int, str, str, str]]:

@@ -1,8 +1,10 @@
 """TLSRPT records in DNS: where a domain wants TLS reports. RFC 8460 §3."""
 
 import re
+import time
 from dataclasses import dataclass
 
+from mox import metrics
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
 
 _VERSION = re.compile(r"v=TLSRPTv1[ \t]*;")
@@ -12,11 +14,16 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^,!;\s]+")
 
 
 class TlsRptError(Exception):
-    """No usable record. `is_temporary`: DNS may know one later; `is_missing`: there is none."""
+    """No usable record. `result`, as in metrics: notfound, multiple (as good as none), malformed, or temperror."""
 
-    def __init__(self, text: str, is_temporary: bool = False, is_missing: bool = False) -> None:
+    def __init__(self, text: str, result: str = "malformed") -> None:
         super().__init__(text)
-        self.is_temporary, self.is_missing = is_temporary, is_missing
+        self.result = result
+
+    @property
+    def is_temporary(self) -> bool:
+        """DNS may know one later."""
+        return self.result == "temperror"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +61,29 @@ def parse_record(text: str) -> Record | None:
 
 async def lookup_record(resolver: Resolver, domain: str) -> Record:
     """The record of a domain in ASCII. Raises TlsRptError."""
+    started = time.monotonic()
+    result = "error"
+    try:
+        record = await _lookup(resolver, domain)
+        result = "ok"
+    except TlsRptError as err:
+        result = err.result
+        raise
+    finally:
+        metrics.tlsrpt_seconds.labels(result).observe(time.monotonic() - started)
+    return record
+
+
+async def _lookup(resolver: Resolver, domain: str) -> Record:
     try:
         answer = await resolver.txt(f"_smtp._tls.{domain}")
     except DnsNotFound as err:
-        raise TlsRptError("no tlsrpt record", is_missing=True) from err
+        raise TlsRptError("no tlsrpt record", "notfound") from err
     except DnsTemporary as err:
-        raise TlsRptError(f"dns: {err}", is_temporary=True) from err
+        raise TlsRptError(f"dns: {err}", "temperror") from err
     records = [record for text in answer.records if (record := parse_record(text)) is not None]
     if not records:
-        raise TlsRptError("no tlsrpt record", is_missing=True)
+        raise TlsRptError("no tlsrpt record", "notfound")
     if len(records) > 1:
-        raise TlsRptError("multiple tlsrpt records", is_missing=True)
+        raise TlsRptError("multiple tlsrpt records", "multiple")
     return records[0]

@@ -7,6 +7,7 @@ Used by the queue, by `mox sendmail`, and by tests.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from mox import log
+from mox import log, metrics
 from mox._rust import encode_data
 from mox.net.conn import Connection
 from mox.net.tls import ClientTls, TlsFailure, TlsInfo
@@ -233,6 +234,13 @@ class SmtpClient:
         return answers
 
     async def _response(self, command: str, timeout_s: float) -> Response:
+        started = time.monotonic()
+        response = await self._read_response(command, timeout_s)
+        labels = (command, str(response.code), response.secode)
+        metrics.smtpclient_commands.labels(*labels).observe(time.monotonic() - started)
+        return response
+
+    async def _read_response(self, command: str, timeout_s: float) -> Response:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:

@@ -5,6 +5,7 @@ values there, and every process answers for all of them.
 """
 
 import os
+from typing import TypeVar, cast
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -127,6 +128,19 @@ webapi_results = Counter("mox_webapi_results", "Calls of the webapi.", ["method"
 webapi_seconds = Histogram("mox_webapi_duration_seconds", "Calls of the webapi.", ["method"], buckets=_API_SECONDS)
 webhook_seconds = Histogram("mox_webhook_request_duration_seconds", "Calls of webhooks.", buckets=_API_SECONDS)
 webhook_results = Counter("mox_webhook_results", "Calls of webhooks.", ["code"])
+
+
+Labelled = TypeVar("Labelled", Counter, Histogram)
+_labelled: dict[tuple[Counter | Histogram, tuple[str, ...]], Counter | Histogram] = {}
+
+
+def labelled(metric: Labelled, *values: str) -> Labelled:
+    """`metric.labels(*values)`, which takes a lock and longer than counting, looked up once. Not for gauges: their
+    labels may be forgotten."""
+    found = _labelled.get((metric, values))
+    if found is None:
+        found = _labelled[metric, values] = metric.labels(*values)
+    return cast(Labelled, found)
 
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"

@@ -26,7 +26,7 @@ from mox.inbound.policy import AskDnsbl, Decision, JunkFacts, Listing, Recipient
 from mox.inbound.recipients import canonical_address
 from mox.inbound.reputation import Identity, Reputation, assess
 from mox.junk import learning, table
-from mox.junk.scoring import classify
+from mox.junk.scoring import NOTHING_LEARNED, classify
 from mox.mailauth import dnsbl
 from mox.mailauth.dnsbl import HealthCache
 from mox.mailauth.iprev import IprevStatus
@@ -333,6 +333,8 @@ def _classify(tx: Tx, incoming: Incoming, config: AccountConfig) -> JunkFacts:
     """Runs in the reading thread; most of it is one call into Rust without the interpreter lock."""
     assert config.JunkFilter is not None
     params = config.JunkFilter.Params
-    words = learning.words_of(incoming.content, params)
-    verdict = classify(words, table.look_up(tx, words), table.totals(tx), params)
+    totals = table.totals(tx)
+    # A filter that has learned nothing knows no word.
+    words = learning.words_of(incoming.content, params) if totals != NOTHING_LEARNED else []
+    verdict = classify(words, table.look_up(tx, words), totals, params)
     return JunkFacts(verdict, config.JunkFilter.Threshold + random.uniform(-JITTER, JITTER))

@@ -116,7 +116,7 @@ class Deliverer:
         if isinstance(target, Reply):
             return Outcome(path, target, "unknownuser")
         if target.found is None:
-            metrics.deliveries.labels("unknownuser", "").inc()
+            metrics.labelled(metrics.deliveries, "unknownuser", "").inc()
             return Outcome(path, NO_SUCH_USER, "unknownuser")
         if self.config.everything_to and (reply := await self._simulated(transaction, path)):
             return Outcome(path, reply, "simulated")
@@ -126,7 +126,7 @@ class Deliverer:
             return await self._account(transaction, path, target.found)
         except (AccountRemoved, DatabaseVersionError, apsw.Error, OSError, KeyError) as err:
             _logger.error("opening account", recipient=str(path), err=repr(err))
-            metrics.deliveries.labels("accounterror", "").inc()
+            metrics.labelled(metrics.deliveries, "accounterror", "").inc()
             return Outcome(path, local_error(), "accounterror")
 
     async def _simulated(self, transaction: _Transaction, path: Path) -> Reply | None:
@@ -214,16 +214,18 @@ class Deliverer:
         stored = await transaction.storing.deliver(analysis, lines, is_seen=is_seen)
         decision = analysis.decision
         if isinstance(stored, Reply):
-            metrics.deliveries.labels("overquota" if stored is FULL else "delivererror", decision.reason).inc()
+            metrics.labelled(
+                metrics.deliveries, "overquota" if stored is FULL else "delivererror", decision.reason
+            ).inc()
             return Outcome(path, stored, decision.reason)
-        metrics.deliveries.labels("delivered", decision.reason).inc()
+        metrics.labelled(metrics.deliveries, "delivered", decision.reason).inc()
         self._log(transaction.incoming, analysis, "delivered")
         await self.neighbours.delivered(analysis.account.name, stored, path)
         return Outcome(path, None, decision.reason)
 
     def _refused(self, path: Path, analysis: Analysis) -> Outcome:
         decision = analysis.decision
-        metrics.deliveries.labels("reject", decision.reason).inc()
+        metrics.labelled(metrics.deliveries, "reject", decision.reason).inc()
         return Outcome(path, decision.reply, decision.reason, makes_slow=True)
 
     @staticmethod

@@ -6,7 +6,7 @@
 import asyncio
 from collections.abc import Callable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mox._rust import ParsedMessage, StagedMessage, header_values
 from mox.dns.names import DomainError, parse_domain, parse_ip
@@ -33,6 +33,24 @@ def _no_trace(_recipient: str, _reverse_name: str) -> bytes:
     return b""
 
 
+class Peer:
+    """What was found out about the client of a connection: asked once, not for each message."""
+
+    __slots__ = ("_iprev",)
+
+    def __init__(self) -> None:
+        self._iprev: IprevResult | None = None
+
+    @property
+    def iprev(self) -> IprevResult | None:
+        """None before the first message, and after a failure that may be over by now."""
+        return self._iprev
+
+    @iprev.setter
+    def iprev(self, found: IprevResult) -> None:
+        self._iprev = None if found.status is IprevStatus.TEMPERROR else found
+
+
 class Envelope(Struct, frozen=True):
     """What the transaction said, and over what it came. `hello` is a domain in A-labels or an address literal.
 
@@ -52,6 +70,7 @@ class Envelope(Struct, frozen=True):
     received: Callable[[str, str], bytes] = _no_trace
     is_local: bool = False
     spf: SpfResult | None = None
+    peer: Peer = field(default_factory=Peer)
 
     @property
     def hello_domain(self) -> str:
@@ -166,8 +185,13 @@ async def examine(resolver: Resolver, envelope: Envelope, staged: StagedMessage)
         author.domain if author else "",
         envelope.hostname,
         envelope.spf,
+        iprev=envelope.peer.iprev,
     )
-    found = _of_our_user(facts) if envelope.is_local else await authenticate(resolver, facts)
+    if envelope.is_local:
+        found = _of_our_user(facts)
+    else:
+        found = await authenticate(resolver, facts)
+        envelope.peer.iprev = found.iprev
     return Incoming(envelope, content, parsed, staged.size, author, facts, found)
 
 

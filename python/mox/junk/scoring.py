@@ -23,6 +23,9 @@ class Counts(NamedTuple):
     spam: int
 
 
+NOTHING_LEARNED = Counts(0, 0)
+
+
 class WordScore(NamedTuple):
     """How much a word says for junk, between 0 and 1."""
 

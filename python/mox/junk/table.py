@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mox.junk.scoring import Counts
+from mox.junk.scoring import NOTHING_LEARNED, Counts
 from mox.store.engine import Tx
 
 # Parameters of one statement; databases limit them.
@@ -12,7 +12,7 @@ _BATCH = 500
 def totals(tx: Tx) -> Counts:
     """Messages learned."""
     row = tx.one("SELECT ham, spam FROM junk_total WHERE account_id = ?", tx.account_id)
-    return Counts(*row) if row is not None else Counts(0, 0)
+    return Counts(*row) if row is not None else NOTHING_LEARNED
 
 
 def look_up(tx: Tx, words: Sequence[str]) -> dict[str, Counts]:

@@ -4,6 +4,7 @@ The parser accepts what mail systems write beyond the grammar: a final `;`, resu
 """
 
 import re
+from functools import lru_cache
 from typing import NoReturn
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from mox.mailauth.headerwriter import HeaderWriter
 FIELD = "Authentication-Results"
 _MUST_QUOTE = re.compile(r'[\x00-\x20\x7f()<>,;:\\"/\[\]?=]')
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+_COMMENT_SPECIALS = re.compile(r"([()\\])")
 _MAX_COMMENT_DEPTH = 16
 # Far more than any system writes; ARC carries fields of strangers.
 _MAX_METHODS = 200
@@ -87,6 +89,7 @@ def _write_method(writer: HeaderWriter, method: AuthMethod, end: str) -> None:
     writer.add(" ", *tokens[1:])
 
 
+@lru_cache(maxsize=1024)
 def _quote(value: str, is_address: bool = False) -> str:
     value = _CONTROLS.sub(" ", value)
     if value and not _MUST_QUOTE.search(value) and (is_address or "@" not in value):
@@ -95,8 +98,9 @@ def _quote(value: str, is_address: bool = False) -> str:
     return f'"{escaped}"'
 
 
+@lru_cache(maxsize=1024)
 def _render_comment(text: str) -> str:
-    escaped = re.sub(r"([()\\])", r"\\\1", _CONTROLS.sub(" ", text))
+    escaped = _COMMENT_SPECIALS.sub(r"\\\1", _CONTROLS.sub(" ", text))
     return f"({escaped})"
 
 

@@ -142,7 +142,7 @@ async def authenticate(
     else:
         verdict = dmarc.evaluate(discovery, facts.from_domain, signatures, spf_result, sample)
         labels = verdict.status, str(verdict.rejects).lower(), str(verdict.applies).lower()
-        metrics.dmarc_verifications.labels(*labels).observe(time.monotonic() - started)
+        metrics.labelled(metrics.dmarc_verifications, *labels).observe(time.monotonic() - started)
     validation = _validate_from(facts.from_domain, signatures, spf_result, verdict)
     return Authentication(found["iprev"], spf_result, signatures, verdict, found["arc"], validation, dkim_problem)
 
@@ -212,14 +212,14 @@ def _spf_identity(facts: SpfFacts) -> tuple[SpfIdentity, str]:
 async def _iprev(resolver: Resolver, ip: IPAddress) -> IprevResult:
     started = time.monotonic()
     result = await iprev.verify(resolver.tagged("iprev"), ip)
-    metrics.iprev_lookups.labels(result.status).observe(time.monotonic() - started)
+    metrics.labelled(metrics.iprev_lookups, result.status).observe(time.monotonic() - started)
     return result
 
 
 async def _verify_spf(resolver: Resolver, facts: SpfFacts) -> SpfResult:
     started = time.monotonic()
     result = await spf.verify(resolver.tagged("spf"), facts)
-    metrics.spf_verifications.labels(result.status).observe(time.monotonic() - started)
+    metrics.labelled(metrics.spf_verifications, result.status).observe(time.monotonic() - started)
     return result
 
 
@@ -233,7 +233,7 @@ async def _dkim(
         return (), f"malformed header: {err}"
     for result in results:
         algorithm = result.signature.algorithm if result.signature and result.record else "unknown"
-        metrics.dkim_verifications.labels(algorithm, result.status).observe(time.monotonic() - started)
+        metrics.labelled(metrics.dkim_verifications, algorithm, result.status).observe(time.monotonic() - started)
     return tuple(results), ""
 
 

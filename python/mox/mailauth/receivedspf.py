@@ -1,6 +1,7 @@
 """The Received-SPF field: rendering and parsing. RFC 7208 §9.1."""
 
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -9,6 +10,7 @@ from mox.mailauth.spf import SpfStatus
 
 FIELD = "Received-SPF"
 _MAX_PROBLEM = 67
+_COMMENT_SPECIALS = re.compile(r"([()\\])")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _ATEXT = r'[^\x00-\x20"(),.:;<>@\[\\\]\x7f]'
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
@@ -53,7 +55,7 @@ class ReceivedSpf(Struct, frozen=True):
         writer = HeaderWriter(f"{FIELD}:")
         writer.add(" ", self.result.value)
         if self.comment:
-            escaped = re.sub(r"([()\\])", r"\\\1", _CONTROLS.sub(" ", self.comment))
+            escaped = _COMMENT_SPECIALS.sub(r"\\\1", _CONTROLS.sub(" ", self.comment))
             writer.add(" ", f"({escaped})")
         writer.add(" ", *(f"{pair};" for pair in pairs[:-1]), pairs[-1])
         return str(writer)
@@ -64,6 +66,7 @@ def envelope_address(localpart: str, domain: str) -> str:
     return f"{_value(localpart)}@{domain}"
 
 
+@lru_cache(maxsize=1024)
 def _value(text: str) -> str:
     return text if _DOT_ATOM.fullmatch(text) else _quoted(text)
 

@@ -73,6 +73,7 @@ class Path(Struct, frozen=True):
 NULL_PATH = Path("", "")
 
 
+@lru_cache(maxsize=4096)
 def encode_localpart(localpart: str) -> str:
     """As a dot-string when it is one, else quoted."""
     if _DOT_STRING.fullmatch(localpart):

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mox._rust import StagedMessage
 from mox.inbound import recipients, senders
 from mox.inbound.deliver import ListenerRules
-from mox.inbound.incoming import Envelope
+from mox.inbound.incoming import Envelope, Peer
 from mox.inbound.notify import Wishes, worth_telling
 from mox.inbound.results import Outcome, combine
 from mox.mailauth.check import check_spf
@@ -29,6 +29,7 @@ class DeliveryHandler(CommonHandler):
 
     # What was asked last, and the answer.
     _spf: tuple[SpfFacts, SpfResult] | None = None
+    _peer: Peer | None = None
 
     @property
     def _is_local(self) -> bool:
@@ -134,6 +135,7 @@ class DeliveryHandler(CommonHandler):
 
     def _envelope(self, session: Session, transaction: Transaction) -> Envelope:
         tls = self.conn.tls
+        self._peer = self._peer or Peer()
         facts = self.trace(session, transaction, datetime.now().astimezone())
         return Envelope(
             transaction.sender,
@@ -147,6 +149,7 @@ class DeliveryHandler(CommonHandler):
             transaction.parameters.require_tls,
             lambda recipient, name: received(replace(facts, reverse_name=name), recipient).encode(),
             spf=self._known_spf(self._spf_facts(session, transaction)),
+            peer=self._peer,
         )
 
     async def authenticate(self, session: Session, mechanism: str, initial: bytes | None, ask: Ask) -> tuple[str, str]:

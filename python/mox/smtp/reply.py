@@ -1,5 +1,7 @@
 """Replies of an SMTP server (RFC 5321 §4.2, RFC 2034)."""
 
+from functools import lru_cache
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -32,15 +34,21 @@ class Reply(Struct, frozen=True):
 
     def render(self) -> bytes:
         """Lines for the wire."""
-        enhanced = f"{self.enhanced} " if self.enhanced else ""
-        room = MAX_LINE - 4 - len(enhanced)
-        lines = [piece for line in self.text.split("\n") for piece in _wrap(line.encode(), room)]
-        head = f"{self.code}-{enhanced}".encode()
-        last = f"{self.code} {enhanced}".encode()
-        return b"".join(head + line + b"\r\n" for line in lines[:-1]) + last + lines[-1] + b"\r\n"
+        return _render(self.code, self.enhanced, self.text)
 
     def __str__(self) -> str:
         return f"{self.code} {self.enhanced} {self.text}"
+
+
+@lru_cache(maxsize=256)
+def _render(code: int, enhanced: str, text: str) -> bytes:
+    """Most replies are always the same."""
+    enhanced = f"{enhanced} " if enhanced else ""
+    room = MAX_LINE - 4 - len(enhanced)
+    lines = [piece for line in text.split("\n") for piece in _wrap(line.encode(), room)]
+    head = f"{code}-{enhanced}".encode()
+    last = f"{code} {enhanced}".encode()
+    return b"".join(head + line + b"\r\n" for line in lines[:-1]) + last + lines[-1] + b"\r\n"
 
 
 def _wrap(line: bytes, room: int) -> list[bytes]:

@@ -235,7 +235,7 @@ class Shell:
         now = time.monotonic()
         took = now - self._started
         for command, reply in self._session.replies:
-            metrics.smtp_commands.labels(self._kind, command, str(reply.code), reply.enhanced).observe(took)
+            metrics.labelled(metrics.smtp_commands, self._kind, command, str(reply.code), reply.enhanced).observe(took)
             self._log.debug("smtp command", cmd=command, code=reply.code, ecode=reply.enhanced, text=reply.text)
         self._session.replies.clear()
         self._started = now

@@ -156,7 +156,9 @@ def add(tx: Tx, mailbox_id: int, new: Sequence[NewMessage], quota: int | None = 
     rows = [(f, m.size) for f, m in zip(flags, new, strict=True)]
     uid = _take_in(tx, mailbox, rows, (k for m in new for k in m.keywords))
     reputation.mark(tx, [(number, 0, f) for number, f in zip(ids, flags, strict=True)])
-    training.follow(tx, [(number, 0, training.wanted(f)) for number, f in zip(ids, flags, strict=True)])
+    wanted = [(number, training.NOTHING, training.wanted(f)) for number, f in zip(ids, flags, strict=True)]
+    # Of a new message nothing can be noted that would have to go.
+    training.follow(tx, [state for state in wanted if state[2] != training.NOTHING])
     return Added(mailbox.uidvalidity, list(range(uid, uid + len(new))), modseq, list(ids))
 
 

@@ -426,7 +426,7 @@ async def test_content_junk_is_refused(make: Make) -> None:
 async def test_a_broken_filter_refuses_for_now(make: Make) -> None:
     world = make(one(JunkFilter=FILTER))
     account = await world.store.open("mjl")
-    await account.write(lambda tx: tx.run("ALTER TABLE junk_word RENAME TO gone"))
+    await account.write(lambda tx: tx.run("ALTER TABLE junk_total RENAME TO gone"))
     assert await world.one() == (451, "junk-classify-error")
     await account.write(lambda tx: tx.run("ALTER TABLE gone RENAME TO junk_word"))
 

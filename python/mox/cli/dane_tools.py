@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mox.cli.command import Command, CommandError, Invocation
+from mox.cli.dane_dial import USAGES
 from mox.config.pem import PemBlock, PemError, read_pem
 from mox.dns.resolver import Tlsa
 
-_USAGES = {"pkix-ta": 0, "pkix-ee": 1, "dane-ta": 2, "dane-ee": 3}
 _SELECTORS = {"cert": 0, "spki": 1}
 _MATCHES = {"full": 0, "sha2-256": 1, "sha2-512": 2}
 _PRIVATE = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
@@ -25,7 +25,7 @@ _PRIVATE = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
 
 def make_record(usage: str, selector: str, match: str, blocks: list[PemBlock]) -> Tlsa:
     """The record for the first usable block; notes about others go to standard error. Raises CommandError."""
-    usage_number = _number("usage", usage, _USAGES, most=255)
+    usage_number = _number("usage", usage, USAGES, most=255)
     if usage_number > 3:
         print(f"warning: usage {usage_number} is not known", file=sys.stderr)
     selector_number = _number("selector", selector, _SELECTORS)

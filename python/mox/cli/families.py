@@ -41,7 +41,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "clientconfig": ("config_files",),
     "version": ("about",),
     "helpall": ("about",),
-    "dane": ("dane_tools",),
+    "dane": ("dane_dial", "dane_tools"),
     "dns": ("dns_tools",),
     "dkim": ("mailauth_tools",),
     "dmarc": ("mailauth_tools", "report_tools"),

@@ -188,15 +188,16 @@ async def gather_tlsa(resolver: Resolver, host: str, addresses: Addresses, expan
     """TLSA records for delivery to a host. Raises GatherError when DANE may be in use but cannot be found out: to go on
     without would let an attacker take it away. RFC 7672 §2.1.2, §2.2.2"""
     if expanded_authentic and addresses.expanded_host != host:
-        found = await _lookup_tlsa(resolver, addresses.expanded_host)
+        found = await lookup_tlsa(resolver, addresses.expanded_host)
         if found:
             return TlsaSet(True, usable(found), addresses.expanded_host)
-    found = await _lookup_tlsa(resolver, host)
+    found = await lookup_tlsa(resolver, host)
     return TlsaSet(bool(found), usable(found), host)
 
 
-async def _lookup_tlsa(resolver: Resolver, host: str) -> tuple[Tlsa, ...]:
-    name = f"_{SMTP_PORT}._tcp.{host}"
+async def lookup_tlsa(resolver: Resolver, host: str, port: int = SMTP_PORT) -> tuple[Tlsa, ...]:
+    """The authentic TLSA records of a port, of all kinds. Raises GatherError."""
+    name = f"_{port}._tcp.{host}"
     try:
         for _ in range(MAX_TLSA_ALIASES + 1):
             try:

@@ -301,6 +301,26 @@ class SessionView:
 _HotRow = tuple[int, int, str, int, int, int, int, int, int]
 
 @final
+class FlagPlan:
+    """What a change of flags would do."""
+
+    @property
+    def spans(self) -> bytes:
+        """Ranges of UIDs, pairs of little-endian 32-bit numbers, with all messages that are meant and no others."""
+    @property
+    def changed(self) -> int:
+        """How many messages get other flags."""
+    @property
+    def touched(self) -> int:
+        """Bits that change in any of them."""
+    @property
+    def has_keywords(self) -> bool:
+        """A message that is meant has keywords."""
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many messages more are deleted, unread, unseen."""
+
+@final
 class MailboxIndex:
     """Hot rows of a mailbox: (uid, flags, keywords, modseq, size, received_ms, save_ms, message_id, zone), the zone of
     `received_ms` in minutes east of UTC. Thread-safe."""
@@ -323,6 +343,13 @@ class MailboxIndex:
         """Octets of each."""
     def newer(self, uids: Sequence[int], modseq: int) -> list[int]:
         """Those changed after `modseq` that are not removed."""
+    def plan_flags(self, uids: Sequence[int], set: int, clear: int) -> FlagPlan:
+        """What `flags & ~clear | set` would do to the messages of ascending `uids` that are not removed. Releases the
+        interpreter lock."""
+    def change_flags(self, spans: bytes, set: int, clear: int, modseq: int) -> list[int]:
+        """Do what a plan with these spans was made for; the UIDs that changed, ascending."""
+    def modseqs(self, uids: Sequence[int], modseq: int) -> list[tuple[int, int]]:
+        """(UID, modseq) of those changed after `modseq` that are not removed."""
     def removed(self, uids: Sequence[int]) -> list[int]:
         """Those that are removed."""
     def max_modseq(self, uids: Sequence[int]) -> int: ...

@@ -61,7 +61,8 @@ async def test_too_many_pending_changes(server: Server, monkeypatch: pytest.Monk
     session = next(s for s in server.ctx.sessions if s.mailbox is not None)
     assert session.changes is not None
     session.changes._limit = 10
-    await other.append("Inbox", *(NewMessage(MESSAGE) for _ in range(11)))
+    for _ in range(11):
+        await other.append("Inbox", NewMessage(MESSAGE))
     answer = await client.noop()
     assert [r.code.name for r in answer.all(Result) if r.code is not None] == ["NOTIFICATIONOVERFLOW"]
     await other.append("Inbox", NewMessage(MESSAGE))
@@ -72,15 +73,17 @@ async def test_too_many_pending_changes(server: Server, monkeypatch: pytest.Monk
     assert (await client.noop()).one(Exists).count == 13
     # With NOTIFY only that brings it back.
     await client.command("NOTIFY SET (selected (MessageNew MessageExpunge))")
-    await other.append("Inbox", *(NewMessage(MESSAGE) for _ in range(11)))
+    session.changes._limit = 1
+    await other.append("Inbox", *(NewMessage(MESSAGE) for _ in range(2)))
     assert "NOTIFICATIONOVERFLOW" in str((await client.noop()).untagged)
+    session.changes._limit = 10
     await client.select("Inbox")
     await other.append("Inbox", NewMessage(MESSAGE))
     assert (await client.noop()).untagged == []
     await client.command("NOTIFY SET (selected (MessageNew MessageExpunge))")
     await client.select("Inbox")
     await other.append("Inbox", NewMessage(MESSAGE))
-    assert (await client.noop()).one(Fetch).uid == 26
+    assert (await client.noop()).one(Fetch).uid == 17
     await client.logout()
     await other.logout()
 

@@ -17,7 +17,7 @@ from mox.store.changes import (
     CountsChanged,
     FlagsChanged,
     MailboxChanged,
-    MessageAdded,
+    MessagesAdded,
     MessagesRemoved,
     SubscriptionChanged,
     ThreadChanged,
@@ -74,8 +74,7 @@ async def test_a_delivery(box: Box, reader: Reader) -> None:
     inbox = await box.mailbox("Inbox")
     assert await news(box, reader) == [
         MailboxChanged(added.modseq, inbox, new_keywords=True),
-        MessageAdded(added.modseq, inbox.id, 1),
-        MessageAdded(added.modseq, inbox.id, 2),
+        MessagesAdded(added.modseq, inbox.id, (1, 2)),
         CountsChanged(added.modseq, inbox),
     ]
     assert await news(box, reader) == []
@@ -86,8 +85,8 @@ async def test_added_and_flagged_between_two_looks(box: Box, reader: Reader) -> 
     await box.flag("Inbox", [1], "+", Flag.SEEN)
     inbox = await box.mailbox("Inbox")
     assert await news(box, reader) == [
-        MessageAdded(added.modseq, inbox.id, 1),
-        FlagsChanged(added.modseq + 1, inbox.id, 1),
+        MessagesAdded(added.modseq, inbox.id, (1,)),
+        FlagsChanged(added.modseq + 1, inbox.id, (1,)),
         CountsChanged(added.modseq + 1, inbox),
     ]
 
@@ -106,8 +105,7 @@ async def test_a_move(box: Box, reader: Reader) -> None:
     found = await news(box, reader)
     assert set(found) == {
         MessagesRemoved(moved.modseq, inbox.id, (1, 2)),
-        MessageAdded(moved.modseq, archive.id, 1),
-        MessageAdded(moved.modseq, archive.id, 2),
+        MessagesAdded(moved.modseq, archive.id, (1, 2)),
         CountsChanged(moved.modseq, inbox),
         CountsChanged(moved.modseq, archive),
     }
@@ -175,7 +173,7 @@ async def test_own_changes_are_left_out(box: Box, session: Changes) -> None:
     added = await box.add("Inbox", letter())
     session.own(added.modseq)
     await box.add("Inbox", letter())
-    assert [c.uid for c in await taken(box, session) if isinstance(c, MessageAdded)] == [2]
+    assert [c.uids for c in await taken(box, session) if isinstance(c, MessagesAdded)] == [(2,)]
 
 
 async def test_a_waiting_session_is_woken(box: Box, session: Changes) -> None:
@@ -185,20 +183,20 @@ async def test_a_waiting_session_is_woken(box: Box, session: Changes) -> None:
     await box.add("Inbox", letter())
     async with asyncio.timeout(5):
         await waiting
-    assert "MessageAdded" in kinds(session.take())
+    assert "MessagesAdded" in kinds(session.take())
 
 
 async def test_too_many_changes_are_dropped_and_told(box: Box) -> None:
     changes = Changes(0, limit=3)
-    changes.put([MessageAdded(1, 1, 1)] * 3, 1)
+    changes.put([MessagesAdded(1, 1, (1,))] * 3, 1)
     assert not changes.overflow
-    changes.put([MessageAdded(2, 1, 2)], 2)
+    changes.put([MessagesAdded(2, 1, (2,))], 2)
     assert changes.overflow
-    changes.put([MessageAdded(3, 1, 3)], 3)
+    changes.put([MessagesAdded(3, 1, (3,))], 3)
     assert changes.take() == [] and not changes.overflow
     assert changes.position == 3
-    changes.put([MessageAdded(4, 1, 4)], 4)
-    assert changes.take() == [MessageAdded(4, 1, 4)]
+    changes.put([MessagesAdded(4, 1, (4,))], 4)
+    assert changes.take() == [MessagesAdded(4, 1, (4,))]
 
 
 async def test_a_session_after_a_quiet_time_does_not_read_what_it_missed(box: Box) -> None:
@@ -263,7 +261,7 @@ import asyncio, sys
 from pathlib import Path
 from mox.net.bus import LocalBus
 from mox.store import messages
-from mox.store.changes import MessageAdded, MessagesRemoved
+from mox.store.changes import MessagesAdded, MessagesRemoved
 from mox.store.reader import Reader, last_modseq, read_news
 from mox.store.store import Store
 
@@ -280,8 +278,8 @@ async def main(folder):
                 found = []
                 for change in changes.take():
                     match change:
-                        case MessageAdded(uid=uid):
-                            found.append(f"+{uid}")
+                        case MessagesAdded(uids=uids):
+                            found += [f"+{uid}" for uid in uids]
                         case MessagesRemoved(uids=uids):
                             found += [f"-{uid}" for uid in uids]
                 print("saw", *found, index.live_uids(), flush=True)

@@ -20,7 +20,7 @@ from mox.store.changes import (
     CountsChanged,
     FlagsChanged,
     MailboxChanged,
-    MessageAdded,
+    MessagesAdded,
     MessagesRemoved,
 )
 from mox.store.errors import HasChildren, MailboxExists, NoSuchMailbox
@@ -197,11 +197,11 @@ class Machine(RuleBasedStateMachine):
                     self.seen[box.id] = box
                 case CountsChanged(mailbox=box):
                     self.seen[box.id] = box
-                case MessageAdded(mailbox_id=box_id, uid=uid):
-                    assert uid > max(self.uids[box_id], default=0)
-                    self.uids[box_id].append(uid)
-                case FlagsChanged(mailbox_id=box_id, uid=uid):
-                    assert uid in self.uids[box_id]
+                case MessagesAdded(mailbox_id=box_id, uids=uids):
+                    assert uids[0] > max(self.uids[box_id], default=0)
+                    self.uids[box_id] += uids
+                case FlagsChanged(mailbox_id=box_id, uids=uids):
+                    assert set(uids) <= set(self.uids[box_id])
                 case MessagesRemoved(mailbox_id=box_id, uids=uids):
                     for uid in uids:
                         self.uids[box_id].remove(uid)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mox.store.changes import Change
+from mox.store.changes import MessageChange
 
 Filter = tuple[str, list[str]]
 
@@ -61,7 +61,7 @@ class Notify:
 
     groups: list[Group]
     scope: Scope = Scope(frozenset(), frozenset())
-    delayed: list[Change] = field(default_factory=list)
+    delayed: list[MessageChange] = field(default_factory=list)
     # After an overflow: over with the next SELECT.
     until_select: bool = False
 

@@ -4,8 +4,9 @@ from mox._rust import Command, format_set
 from mox.imap.errors import BadError, NoError, store_errors
 from mox.imap.mailboxes import checked
 from mox.imap.session import Session
-from mox.store import mailboxes, messages
+from mox.store import deferred, mailboxes, messages
 from mox.store.engine import Tx
+from mox.store.reader import News
 from mox.store.types import parse_flags
 
 
@@ -28,21 +29,42 @@ async def store(session: Session, command: Command) -> str:
     if any("]" in word for word in keywords):
         raise BadError("keyword with ]")
     with store_errors():
-        result = await session.opened().write(
-            lambda tx: messages.set_flags(tx, mailbox.id, uids, mode, flags, keywords, unchanged_since)
-        )
-    await session.own(result.modseq)
+        result = await _set_flags(session, mailbox.id, uids, (mode, flags, keywords), unchanged_since)
     refused = set(result.refused)
-    full = [row.uid for row in result.rows if not silent or row.uid in refused or _is_news(session, row.before)]
+    full = result.found
+    if silent:
+        full = [uid for uid, modseq in result.before if uid in refused or _is_news(session, modseq)]
     session.write(index.render_flags(session.view, full, session.flag_items(), session.uid_only))
     if silent and session.condstore:
         told = set(full)
-        rest = [row.uid for row in result.rows if row.uid not in told]
+        rest = [uid for uid in result.found if uid not in told]
         session.write(index.render_flags(session.view, rest, ["MODSEQ"], session.uid_only))
     if not refused:
         return ""
     numbers = sorted(refused) if is_uid else session.view.seqs(sorted(refused))
     return f"[MODIFIED {format_set(numbers)}] conditional store did not modify all"
+
+
+async def _set_flags(
+    session: Session, mailbox_id: int, uids: list[int], edit: tuple[str, int, frozenset[str]], since: int | None
+) -> messages.StoreResult:
+    """Deferred where that is possible (`mox.store.deferred`)."""
+    mode, flags, keywords = edit
+    account = session.opened()
+    assert session.changes is not None and session.index is not None
+    if len(uids) >= deferred.MANY and since is None and not keywords:
+        done = await account.change_flags(mailbox_id, uids, mode, flags, session.changes.position)
+        if done is not None:
+            modseq = done.change.modseq if done.change is not None else None
+            if done.change is not None:
+                session.changes.own(done.change.modseq)
+                await account.take_in(News(done.change.modseq, boxes=[done.mailbox], flagged=[done.change]))
+            gone = set(session.index.removed(uids))
+            found = [uid for uid in uids if uid not in gone] if gone else uids
+            return messages.StoreResult(found, [], done.before, modseq)
+    result = await account.write(lambda tx: messages.set_flags(tx, mailbox_id, uids, mode, flags, keywords, since))
+    await session.own(result.modseq)
+    return result
 
 
 def _is_news(session: Session, modseq: int) -> bool:

@@ -4,7 +4,7 @@ The caller decides when that is allowed. Changes are reported in the order they 
 same in fewer lines.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ from mox.store.changes import (
     Change,
     FlagsChanged,
     MailboxChanged,
-    MessageAdded,
+    MessageChange,
+    MessagesAdded,
     MessagesRemoved,
     SubscriptionChanged,
 )
@@ -80,11 +81,11 @@ class _Batch:
         self._added: list[int] = []
         self._flagged: set[int] = set()
 
-    def add(self, uid: int) -> None:
-        self._added.append(uid)
+    def add(self, uids: Iterable[int]) -> None:
+        self._added.extend(uids)
 
-    def flag(self, uid: int) -> None:
-        self._flagged.add(uid)
+    def flag(self, uids: Iterable[int]) -> None:
+        self._flagged.update(uids)
 
     async def fetch_items(self) -> None:
         """With NOTIFY's own FETCH items."""
@@ -124,10 +125,10 @@ def _report(session: Session, changes: list[Change], names: _Names) -> None:
     mailbox_id = session.mailbox.id if session.mailbox is not None else None
     for change in changes:
         match change:
-            case MessageAdded(mailbox_id=where, uid=uid) if where == mailbox_id:
-                batch.add(uid)
-            case FlagsChanged(mailbox_id=where, uid=uid) if where == mailbox_id:
-                batch.flag(uid)
+            case MessagesAdded(mailbox_id=where, uids=uids) if where == mailbox_id:
+                batch.add(uids)
+            case FlagsChanged(mailbox_id=where, uids=uids) if where == mailbox_id:
+                batch.flag(uids)
             case MessagesRemoved(mailbox_id=where, uids=uids) if where == mailbox_id:
                 batch.remove(uids)
             case MailboxChanged():
@@ -176,18 +177,18 @@ async def _report_notify(
     session: Session, notify: Notify, changes: list[Change], names: _Names, with_delayed: bool
 ) -> None:
     mailbox_id = session.mailbox.id if session.mailbox is not None else None
-    here: list[Change] = []
+    here: list[MessageChange] = []
     others: list[Change] = []
     for change in changes:
         match change:
-            case MessageAdded() | FlagsChanged() | MessagesRemoved() if change.mailbox_id == mailbox_id:
+            case MessagesAdded() | FlagsChanged() | MessagesRemoved() if change.mailbox_id == mailbox_id:
                 here.append(change)
             case _:
                 others.append(change)
     if notify.delays:
         notify.delayed += here
         here = []
-        if len(notify.delayed) > MAX_DELAYED:
+        if sum(len(change.uids) for change in notify.delayed) > MAX_DELAYED:
             notify.delayed.clear()
             _silence(session, f"{OVERFLOW} for selected mailbox")
             return
@@ -197,7 +198,7 @@ async def _report_notify(
     _report_others(session, notify, others, names)
 
 
-async def _report_selected(session: Session, notify: Notify, changes: list[Change]) -> None:
+async def _report_selected(session: Session, notify: Notify, changes: Sequence[MessageChange]) -> None:
     """Without a group that wants them, changes are dropped and the view stays as it is."""
     session.show_keywords()
     new = notify.for_selected("MESSAGENEW")
@@ -206,10 +207,10 @@ async def _report_selected(session: Session, notify: Notify, changes: list[Chang
     batch = _Batch(session, new.items if new is not None else None)
     for change in changes:
         match change:
-            case MessageAdded(uid=uid) if new is not None or uid in session.own_uids:
-                batch.add(uid)
-            case FlagsChanged(uid=uid) if flags:
-                batch.flag(uid)
+            case MessagesAdded(uids=uids):
+                batch.add(uids if new is not None else session.own_uids.intersection(uids))
+            case FlagsChanged(uids=uids) if flags:
+                batch.flag(uids)
             case MessagesRemoved(uids=uids) if removes:
                 await _flush(batch, new)
                 batch.remove(uids)
@@ -227,7 +228,7 @@ def _report_others(session: Session, notify: Notify, changes: list[Change], name
     counts: dict[int, bool] = {}
     for change in changes:
         match change:
-            case MessageAdded() | MessagesRemoved() | FlagsChanged():
+            case MessagesAdded() | MessagesRemoved() | FlagsChanged():
                 box = session.opened().known(change.mailbox_id)
                 event = _EVENTS[type(change)]
                 if box is not None and notify.for_other(event, box.name):
@@ -249,7 +250,7 @@ def _report_others(session: Session, notify: Notify, changes: list[Change], name
 
 
 _EVENTS: dict[type, str] = {
-    MessageAdded: "MESSAGENEW",
+    MessagesAdded: "MESSAGENEW",
     MessagesRemoved: "MESSAGEEXPUNGE",
     FlagsChanged: "FLAGCHANGE",
 }

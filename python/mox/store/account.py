@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,14 +18,15 @@ from msgspec import Struct
 from mox import log
 from mox._rust import MailboxIndex, StagedMessage
 from mox.net.bus import Bus
-from mox.store import blobs, erasing, mailboxes, messages, reputation
+from mox.store import blobs, deferred, erasing, mailboxes, messages, reputation
 from mox.store.blobs import BlobFolder
 from mox.store.changes import Changes
-from mox.store.engine import Engine, Tx
+from mox.store.deferred import Deferred
+from mox.store.engine import Engine, Settling, Tx
 from mox.store.errors import EngineClosed
 from mox.store.folder import AccountFolder
 from mox.store.policy import Policy
-from mox.store.reader import Reader, last_modseq, read_news
+from mox.store.reader import News, Reader, last_modseq, read_news
 from mox.store.types import Mailbox
 from mox.store.workers import Workers
 
@@ -36,6 +37,8 @@ HOUSEKEEPING_S = 10.0
 POLL_S = 30.0
 TIDY_S = 3600.0
 IDLE_S = 300.0
+# Deferred changes of flags are done to the rows after this time at the latest.
+SETTLE_S = 0.3
 # A process that died keeps messages from being erased for this long.
 LEASE_MS = 600_000
 
@@ -91,6 +94,8 @@ class Account:
         self._reader: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._deferred = asyncio.Event()
+        self._settler: asyncio.Task[None] | None = None
         self._lease_until_ms = 0
         self._may_erase = True
 
@@ -105,7 +110,13 @@ class Account:
                 raise EngineClosed(f"account {self.name} is closed")
             loop = asyncio.get_running_loop()
             await self._files.run(self._prepare_folder)
-            engine = Engine(self._place.path / "index.db", "mox.store.migrations", self._committed, self._policy)
+            engine = Engine(
+                self._place.path / "index.db",
+                "mox.store.migrations",
+                self._committed,
+                self._policy,
+                settling=Settling(deferred.is_pending, deferred.settle),
+            )
             try:
                 if await engine.read(lambda tx: last_modseq(tx) == 0):
                     await engine.write(mailboxes.initialize)
@@ -118,6 +129,7 @@ class Account:
             self._version = None
             self._unsubscribe = self._bus.subscribe(self._topic, self._woken)
             self._keeper = loop.create_task(self._housekeeping(), name=f"housekeeping of account {self.name}")
+            self._settler = loop.create_task(self._settle(), name=f"settling of account {self.name}")
             self._engine = engine
             return engine
 
@@ -134,20 +146,21 @@ class Account:
         """Open the database now, to see that it can be. Raises what `read` does."""
         await self._wake()
 
-    async def read(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` on a snapshot, in a thread. Raises EngineClosed, apsw.Error, OSError, and what `fn` raises."""
+    async def read(self, fn: Callable[[Tx], T], early: bool = False) -> T:
+        """Run `fn` on a snapshot, in a thread; `early` when it knows of deferred changes itself or does not look at
+        flags. Raises EngineClosed, apsw.Error, OSError, and what `fn` raises."""
         self._calls += 1
         try:
-            return await (self._engine or await self._wake()).read(fn)
+            return await (self._engine or await self._wake()).read(fn, early)
         finally:
             self._calls -= 1
             self._left()
 
-    async def write(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` in a transaction, in the writer's thread; returns when it is on disk. Raises like `read`."""
+    async def write(self, fn: Callable[[Tx], T], early: bool = False) -> T:
+        """Run `fn` in a transaction, in the writer's thread; returns when it is on disk. Otherwise like `read`."""
         self._calls += 1
         try:
-            return await (self._engine or await self._wake()).write(fn)
+            return await (self._engine or await self._wake()).write(fn, early)
         finally:
             self._calls -= 1
             self._left()
@@ -184,10 +197,16 @@ class Account:
                 await asyncio.wait([self._keeper])
             if self._reader is not None:
                 await asyncio.wait([self._reader])
-            self._unsubscribe()
-            await self._erase(engine, closing=True)
-            await engine.close()
-            self._place.release()
+            await self._release(engine)
+
+    async def _release(self, engine: Engine) -> None:
+        if self._settler is not None:
+            self._settler.cancel()
+            await asyncio.wait([self._settler])
+        self._unsubscribe()
+        await self._erase(engine, closing=True)
+        await engine.close()
+        self._place.release()
 
     async def _sleep(self) -> None:
         """Close the database until it is needed again."""
@@ -197,10 +216,7 @@ class Account:
                 return
             self._engine = None
             self._drop_spare_indexes()
-            self._unsubscribe()
-            await self._erase(engine, closing=True)
-            await engine.close()
-            self._place.release()
+            await self._release(engine)
 
     # Message files
 
@@ -275,13 +291,23 @@ class Account:
                     session.put([], last)
                 return
             after = self._state.position
-            news = await self.read(lambda tx: read_news(tx, after))
+            news = await self.read(lambda tx: read_news(tx, after), early=True)
             self._version = version
-            if news.last <= after:
-                return
-            changes = self._state.apply(news)
-            for session in self._sessions:
-                session.put(changes, news.last)
+            if news.last > after:
+                self._tell(news)
+
+    def _tell(self, news: News) -> None:
+        changes = self._state.apply(news)
+        for session in self._sessions:
+            session.put(changes, news.last)
+
+    async def take_in(self, news: News) -> None:
+        """Like `sync`, after an operation of this process that knows what it did: that need not be read."""
+        async with self._reading:
+            if not self._is_stale and self._state.follows(news):
+                self._tell(news)
+        if self._state.position < news.last:
+            await self.sync()
 
     def subscribe(self) -> Changes:
         """A session's queue of changes from now on."""
@@ -311,9 +337,14 @@ class Account:
             async with self._reading:
                 index = self._state.indexes.get(mailbox_id)
                 if index is None:
-                    rows = await self.read(lambda tx: messages.hot_rows(tx, mailbox_id))
+                    rows, pending = await self.read(
+                        lambda tx: (messages.hot_rows(tx, mailbox_id), deferred.since(tx, 0)), early=True
+                    )
                     index = self._state.indexes[mailbox_id] = MailboxIndex()
                     index.upsert(rows)
+                    for change in pending:
+                        if change.mailbox_id == mailbox_id:
+                            change.apply(index)
                 return index
         except BaseException:
             self.release_index(mailbox_id)
@@ -337,6 +368,30 @@ class Account:
         for mailbox_id in self._spare_indexes:
             del self._state.indexes[mailbox_id]
         self._spare_indexes.clear()
+
+    async def change_flags(
+        self, mailbox_id: int, uids: Sequence[int], mode: str, flags: int, told: int
+    ) -> Deferred | None:
+        """Change flags of many messages of a mailbox whose index is open, see `deferred.change`; None when nothing was
+        done, because it is a case for `messages.set_flags`. Raises NoSuchMailbox, and what `write` does."""
+        index = self._state.indexes[mailbox_id]
+
+        def work(tx: Tx) -> Deferred | None:
+            if last_modseq(tx) != self._state.position:
+                return None
+            return deferred.change(tx, mailbox_id, index, uids, mode, flags, told)
+
+        done = await self.write(work, early=True)
+        self._deferred.set()
+        return done
+
+    async def _settle(self) -> None:
+        """Settle what was deferred, while nobody waits for it."""
+        while True:
+            await self._deferred.wait()
+            await asyncio.sleep(SETTLE_S)
+            self._deferred.clear()
+            await self._try(lambda: self.write(lambda tx: None))
 
     # Housekeeping
 

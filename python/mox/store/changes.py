@@ -7,25 +7,27 @@ from dataclasses import dataclass
 from mox.store.types import Mailbox
 
 MAX_QUEUED = 10_000
+# UIDs of one change that weigh as much as another change.
+UIDS_AS_ONE = 100
 
 
-# These two are not frozen because thousands are made at once, and a frozen one costs four times as much to make.
-@dataclass(slots=True, unsafe_hash=True)
-class MessageAdded:
-    """A new message."""
+@dataclass(frozen=True, slots=True)
+class MessagesAdded:
+    """New messages; UIDs ascending."""
 
     modseq: int
     mailbox_id: int
-    uid: int
+    uids: tuple[int, ...]
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class FlagsChanged:
-    """Flags or keywords of a message changed."""
+    """Flags or keywords of messages changed; UIDs ascending. There are none when no session of this process
+    has the mailbox open."""
 
     modseq: int
     mailbox_id: int
-    uid: int
+    uids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +91,15 @@ class ThreadChanged:
     collapsed: bool
 
 
-Change = (
-    MessageAdded
-    | FlagsChanged
-    | MessagesRemoved
-    | MailboxChanged
-    | CountsChanged
-    | SubscriptionChanged
-    | AnnotationChanged
-    | ThreadChanged
-)
+MessageChange = MessagesAdded | FlagsChanged | MessagesRemoved
+Change = MessageChange | MailboxChanged | CountsChanged | SubscriptionChanged | AnnotationChanged | ThreadChanged
+
+
+def _weight(change: Change) -> int:
+    """What counts towards the limit: a change of many messages together takes the room of their UIDs only, which all
+    sessions share."""
+    uids = getattr(change, "uids", ())
+    return 1 + len(uids) // UIDS_AS_ONE
 
 
 class Changes:
@@ -110,6 +111,7 @@ class Changes:
         self.overflow = False
         self._limit = limit
         self._queue: deque[Change] = deque()
+        self._weight = 0
         self._own: set[int] = set()
         self._read_to = modseq
         self._ready = asyncio.Event()
@@ -120,13 +122,16 @@ class Changes:
 
     def put(self, changes: list[Change], modseq: int) -> None:
         """Called by the change reader; `modseq` is what it has read up to."""
-        if len(self._queue) + len(changes) > self._limit:
-            # A session that changes much and takes nothing must not fall over its own changes.
+        # A session that changes much and takes nothing must not fall over its own changes.
+        changes = [c for c in changes if c.modseq not in self._own]
+        self._weight += sum(map(_weight, changes))
+        if self._weight > self._limit:
             self._queue = deque(c for c in self._queue if c.modseq not in self._own)
-            changes = [c for c in changes if c.modseq not in self._own]
-        if len(self._queue) + len(changes) > self._limit:
+            self._weight = sum(map(_weight, self._queue)) + sum(map(_weight, changes))
+        if self._weight > self._limit:
             self.overflow = True
             self._queue.clear()
+            self._weight = 0
         elif not self.overflow:
             self._queue.extend(changes)
         self._read_to = modseq
@@ -148,6 +153,7 @@ class Changes:
         self.overflow = False
         changes = [c for c in self._queue if c.modseq not in self._own]
         self._queue.clear()
+        self._weight = 0
         self._ready.clear()
         self.position = max(self.position, self._read_to)
         self._own = {m for m in self._own if m > self.position}

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import apsw
 
@@ -55,6 +55,8 @@ class Tx:
         # The account's configuration as it is during this transaction.
         self.policy = policy
         self.directories: set[str] = set()
+        # Set by functions that record work for `Settling`.
+        self.is_deferring = False
         self._modseq: int | None = None
 
     def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -187,11 +189,22 @@ def _describe_indexes(connection: apsw.Connection) -> None:
     connection.execute("ANALYZE sqlite_schema")
 
 
-class _Job:
-    __slots__ = ("error", "fn", "future", "result")
+class Settling(NamedTuple):
+    """Work that functions record instead of doing it: whether there is some, and doing it."""
 
-    def __init__(self, fn: Callable[[Tx], Any], future: asyncio.Future[Any]) -> None:
-        self.fn, self.future = fn, future
+    is_pending: Callable[[Tx], bool]
+    settle: Callable[[Tx], None]
+
+
+class _Unsettled(Exception):
+    """A reader found pending work."""
+
+
+class _Job:
+    __slots__ = ("early", "error", "fn", "future", "result")
+
+    def __init__(self, fn: Callable[[Tx], Any], future: asyncio.Future[Any], early: bool) -> None:
+        self.fn, self.future, self.early = fn, future, early
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -207,7 +220,8 @@ class _Job:
 class Engine:
     """One database file, opened by its writer thread. Methods are for the loop it was made on.
 
-    `on_commit` is called on the loop after each commit that made a modseq; `sync` makes a directory durable.
+    `on_commit` is called on the loop after each commit that made a modseq; `sync` makes a directory durable. What
+    `settling` finds pending is done before any function that is not `early`: those know of pending work themselves.
     """
 
     def __init__(
@@ -217,11 +231,13 @@ class Engine:
         on_commit: Callable[[int], None] | None = None,
         policy: Callable[[], Policy] = lambda: NO_POLICY,
         sync: Callable[[str], None] = fsync_dir,
+        settling: Settling | None = None,
     ) -> None:
         self._path, self._package = path, package
         self._on_commit = on_commit
         self._policy = policy
         self._sync = sync
+        self._settling = settling
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._local = threading.local()
@@ -237,7 +253,7 @@ class Engine:
         """Return when the schema is up to date. Raises DatabaseVersionError, apsw.Error."""
         await asyncio.shield(self._opened)
 
-    async def write(self, fn: Callable[[Tx], T]) -> T:
+    async def write(self, fn: Callable[[Tx], T], early: bool = False) -> T:
         """Run `fn` in a transaction; returns after the commit. An exception of `fn` undoes only its own changes.
 
         When the transaction of several functions fails, each is run again in one of its own: `fn` must be able to run
@@ -247,24 +263,30 @@ class Engine:
         if self._closing:
             raise EngineClosed(f"{self._path} is closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(fn, future))
+        self._jobs.put(_Job(fn, future, early))
         return await future
 
-    async def read(self, fn: Callable[[Tx], T]) -> T:
+    async def read(self, fn: Callable[[Tx], T], early: bool = False) -> T:
         """Run `fn` on a snapshot. Raises EngineClosed, apsw.Error, and what `fn` raises."""
         await self.opened()
-        if self._closing:
-            raise EngineClosed(f"{self._path} is closed")
-        return await self._readers.run(self._read, fn)
+        while not self._closing:
+            try:
+                return await self._readers.run(self._read, fn, early)
+            except _Unsettled:
+                await self.write(lambda tx: None)
+        raise EngineClosed(f"{self._path} is closed")
 
-    def _read(self, fn: Callable[[Tx], T]) -> T:
+    def _read(self, fn: Callable[[Tx], T], early: bool) -> T:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = connect(self._path)
             self._connections.append(connection)
         connection.execute("BEGIN")
         try:
-            return fn(Tx(connection, self._policy()))
+            tx = Tx(connection, self._policy())
+            if not early and self._settling is not None and self._settling.is_pending(tx):
+                raise _Unsettled
+            return fn(tx)
         finally:
             # Some failures end the transaction themselves.
             if connection.in_transaction:
@@ -357,13 +379,18 @@ class Engine:
     def _commit(self, connection: apsw.Connection, batch: list[_Job]) -> int:
         modseq = 0
         directories: set[str] = set()
+        is_settled = self._settling is None
         connection.execute("BEGIN IMMEDIATE")
         try:
             for job in batch:
                 tx = Tx(connection, self._policy())
+                if not job.early and not is_settled:
+                    self._settle(tx)
+                    is_settled = True
                 if _run_job(job, tx):
                     directories |= tx.directories
                     modseq = max(modseq, tx.made_modseq or 0)
+                is_settled = is_settled and not tx.is_deferring
             for directory in directories:
                 self._sync(directory)
             connection.execute("COMMIT")
@@ -371,6 +398,10 @@ class Engine:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         return modseq
+
+    def _settle(self, tx: Tx) -> None:
+        if self._settling is not None and self._settling.is_pending(tx):
+            self._settling.settle(tx)
 
 
 def _run_job(job: _Job, tx: Tx) -> bool:

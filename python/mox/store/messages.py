@@ -17,7 +17,7 @@ from mox.store.engine import Tx
 from mox.store.errors import NoUidsLeft, OverQuota
 from mox.store.mailboxes import get
 from mox.store.policy import JUNK_FLAGS
-from mox.store.types import NO_FACTS, Facts, Flag, Mailbox, SpecialUse, StoredFlags
+from mox.store.types import NO_FACTS, Facts, Flag, Mailbox, SpecialUse
 
 HOT = "uid, flags, keywords, modseq, size, received_ms, save_ms, message_id"
 # What the mailbox index holds of a message: the above and the zone of `received_ms`.
@@ -271,10 +271,12 @@ def _ranges(tx: Tx, mailbox_id: int, rows: Sequence[LiveRow]) -> list[tuple[int,
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What STORE did: messages as they are now, those refused by UNCHANGEDSINCE, and the modseq if any changed."""
+    """What STORE did: UIDs of the messages that are there, ascending, those refused by UNCHANGEDSINCE, former modseqs
+    of all of them, and the new modseq if any changed."""
 
-    rows: list[StoredFlags]
+    found: list[int]
     refused: list[int]
+    before: list[tuple[int, int]]
     modseq: int | None
 
 
@@ -289,26 +291,21 @@ def set_flags(
 ) -> StoreResult:
     """`mode` is "+", "-" or "=" as in STORE. Raises NoSuchMailbox."""
     mailbox = get(tx, mailbox_id)
-    rows: list[StoredFlags] = []
-    refused: list[int] = []
+    rows = _live(tx, mailbox_id, uids)
+    refused = [row[0] for row in rows if unchanged_since is not None and row[3] > unchanged_since]
+    skipped = set(refused)
     changed: list[tuple[LiveRow, int, str]] = []
-    for row in _live(tx, mailbox_id, uids):
-        uid, old, words, modseq = row[:4]
-        if unchanged_since is not None and modseq > unchanged_since:
-            refused.append(uid)
-            rows.append(StoredFlags(uid, old, words, modseq, modseq))
-            continue
+    for row in rows:
+        old, words = row[1:3]
         new, new_words = _changed(old, words, mode, flags, keywords)
-        if (new, new_words) == (old, words):
-            rows.append(StoredFlags(uid, old, words, modseq, modseq))
-            continue
-        changed.append((row, new, new_words))
-        rows.append(StoredFlags(uid, new, new_words, tx.next_modseq(), modseq))
+        if (new, new_words) != (old, words) and row[0] not in skipped:
+            changed.append((row, new, new_words))
     if changed:
         _save_flags(tx, mailbox_id, changed)
         if mode != "-":
             _add_keywords(tx, mailbox, keywords)
-    return StoreResult(rows, refused, tx.made_modseq if changed else None)
+    before = [(row[0], row[3]) for row in rows]
+    return StoreResult([row[0] for row in rows], refused, before, tx.made_modseq if changed else None)
 
 
 def _save_flags(tx: Tx, mailbox_id: int, changed: list[tuple[LiveRow, int, str]]) -> None:

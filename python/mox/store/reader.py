@@ -4,25 +4,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mox._rust import MailboxIndex
-from mox.store import annotations, mailboxes, messages, threads
+from mox.store import annotations, deferred, mailboxes, messages, threads
 from mox.store.changes import (
     AnnotationChanged,
     Change,
     CountsChanged,
     FlagsChanged,
     MailboxChanged,
-    MessageAdded,
+    MessagesAdded,
     MessagesRemoved,
     SubscriptionChanged,
     ThreadChanged,
 )
+from mox.store.deferred import FlagChange
 from mox.store.engine import Tx
 from mox.store.types import Mailbox
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Rows of one snapshot that changed after a modseq, up to `last`."""
+    """Rows of one snapshot that changed after a modseq, up to `last`, and changes of flags not yet in the rows.
+    Or what an operation of this process did, as it knows it: then `removed` and `added` may stand for rows."""
 
     last: int
     rows: list[tuple[Any, ...]] = field(default_factory=list)
@@ -30,6 +32,9 @@ class News:
     subscribed: list[tuple[str, int, bool]] = field(default_factory=list)
     annotated: list[tuple[int, str, int]] = field(default_factory=list)
     threaded: list[tuple[int, int, int, bool, bool]] = field(default_factory=list)
+    flagged: list[FlagChange] = field(default_factory=list)
+    removed: list[MessagesRemoved] = field(default_factory=list)
+    added: list[MessagesAdded] = field(default_factory=list)
 
 
 def last_modseq(tx: Tx) -> int:
@@ -50,6 +55,7 @@ def read_news(tx: Tx, after: int) -> News:
         mailboxes.changed_subscriptions(tx, after),
         annotations.changed_annotations(tx, after),
         threads.changed_threads(tx, after),
+        deferred.since(tx, after),
     )
 
 
@@ -66,11 +72,18 @@ class Reader:
         self.position = last
         self.known = {box.id: box for box in boxes}
 
+    def follows(self, news: News) -> bool:
+        """These news of an operation are all that happened since the last ones, and tell all that is to be known."""
+        return self.position == news.last - 1 and not any(a.mailbox_id in self.indexes for a in news.added)
+
     def apply(self, news: News) -> list[Change]:
         """Take news in; the changes, in order: new and renamed mailboxes come before changes of messages with the same
         modseq, removed mailboxes and counts after them."""
         before, after = self._mailbox_changes(news.boxes)
-        changes: list[Change] = [*before, *self._message_changes(news.rows), *after]
+        changes: list[Change] = [*before, *self._message_changes(news.rows), *news.added]
+        changes += map(self._flag_change, news.flagged)
+        changes += map(self._removal, news.removed)
+        changes += after
         changes += [SubscriptionChanged(modseq, name, gone) for name, modseq, gone in news.subscribed]
         changes += [AnnotationChanged(modseq, mailbox_id, name) for mailbox_id, name, modseq in news.annotated]
         changes += [ThreadChanged(*row) for row in news.threaded]
@@ -98,7 +111,8 @@ class Reader:
         return before, after
 
     def _message_changes(self, rows: list[tuple[Any, ...]]) -> list[Change]:
-        changes: list[Change] = []
+        added: dict[tuple[int, int], list[int]] = {}
+        flagged: dict[tuple[int, int], list[int]] = {}
         removed: dict[tuple[int, int], list[int]] = {}
         updated: dict[int, list[Any]] = {}
         for row in rows:
@@ -113,17 +127,26 @@ class Reader:
             updated.setdefault(mailbox_id, []).append(row[3:])
             is_new = create_seq > self.position
             if is_new:
-                changes.append(MessageAdded(create_seq, mailbox_id, uid))
+                added.setdefault((create_seq, mailbox_id), []).append(uid)
             if not is_new or modseq > create_seq:
-                changes.append(FlagsChanged(modseq, mailbox_id, uid))
+                flagged.setdefault((modseq, mailbox_id), []).append(uid)
         for mailbox_id, hots in updated.items():
             if mailbox_id in self.indexes:
                 self.indexes[mailbox_id].upsert(hots)
-        for (modseq, mailbox_id), uids in removed.items():
-            changes.append(MessagesRemoved(modseq, mailbox_id, tuple(sorted(uids))))
-            if mailbox_id in self.indexes:
-                self.indexes[mailbox_id].remove(uids)
+        changes: list[Change] = [MessagesAdded(*key, tuple(sorted(uids))) for key, uids in added.items()]
+        changes += [FlagsChanged(*key, tuple(uids)) for key, uids in flagged.items()]
+        changes += [self._removal(MessagesRemoved(*key, tuple(uids))) for key, uids in removed.items()]
         return changes
+
+    def _flag_change(self, done: FlagChange) -> FlagsChanged:
+        index = self.indexes.get(done.mailbox_id)
+        uids = done.apply(index) if index is not None else ()
+        return FlagsChanged(done.modseq, done.mailbox_id, tuple(uids))
+
+    def _removal(self, removal: MessagesRemoved) -> MessagesRemoved:
+        if removal.mailbox_id in self.indexes:
+            self.indexes[removal.mailbox_id].remove(removal.uids)
+        return removal
 
 
 def _mailbox_change(old: Mailbox, box: Mailbox) -> list[Change]:

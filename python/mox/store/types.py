@@ -4,7 +4,6 @@ import ipaddress
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 
@@ -96,16 +95,6 @@ class Mailbox:
     def counts(self) -> tuple[int, int, int, int, int]:
         """All that is counted."""
         return self.total, self.deleted, self.unread, self.unseen, self.size
-
-
-class StoredFlags(NamedTuple):
-    """A message after a flag change, and its modseq before."""
-
-    uid: int
-    flags: int
-    keywords: str
-    modseq: int
-    before: int
 
 
 class Validation(IntEnum):

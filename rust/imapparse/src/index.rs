@@ -108,6 +108,38 @@ pub enum SearchKey {
     Not(Box<SearchKey>),
 }
 
+/// A change of flags: `flags & !clear | set`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlagEdit {
+    /// Bits that are set.
+    pub set: u32,
+    /// Bits that are cleared before.
+    pub clear: u32,
+}
+
+impl FlagEdit {
+    fn apply(self, flags: u32) -> u32 {
+        flags & !self.clear | self.set
+    }
+}
+
+/// What a change of flags would do to live messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlagPlan {
+    /// Ranges of UIDs with all live messages that are meant and no others, ascending.
+    pub spans: Vec<(u32, u32)>,
+    /// How many messages get other flags.
+    pub changed: u32,
+    /// Bits that change in any of them.
+    pub touched: u32,
+    /// A message that is meant has keywords.
+    pub keywords: bool,
+    /// For every bit, how many messages more have it.
+    pub more: [i64; 32],
+    /// How many messages more are neither seen nor deleted.
+    pub unread: i64,
+}
+
 /// The rows of a mailbox, ascending by UID. Removed ones stay until [`MailboxIndex::purge`], because sessions that have
 /// not been told of the removal may still ask for them.
 #[derive(Debug, Default)]
@@ -198,6 +230,46 @@ impl MailboxIndex {
         }
     }
 
+    /// What `edit` would do to the messages of ascending `uids` that are there.
+    #[must_use]
+    pub fn plan_flags(&self, uids: &[u32], edit: FlagEdit) -> FlagPlan {
+        let mut plan = FlagPlan::default();
+        let (mut at, mut last): (usize, Option<usize>) = (0, None);
+        for &uid in uids {
+            at = advance(&self.rows, at, uid, |r| r.uid);
+            let Some(row) = self.rows.get(at).filter(|r| r.uid == uid && r.live) else {
+                continue;
+            };
+            // Other live messages in between end a span.
+            let between = last.and_then(|last| self.rows.get(last + 1..at));
+            match plan.spans.last_mut() {
+                Some(span) if between.is_some_and(|rows| !rows.iter().any(|r| r.live)) => {
+                    span.1 = uid;
+                }
+                _ => plan.spans.push((uid, uid)),
+            }
+            last = Some(at);
+            plan.count(row, edit.apply(row.flags));
+        }
+        plan
+    }
+
+    /// Do what a plan was made for; the UIDs that changed, ascending.
+    pub fn change_flags(&mut self, spans: &[(u32, u32)], edit: FlagEdit, modseq: u64) -> Vec<u32> {
+        let mut changed = Vec::new();
+        for &(from, to) in spans {
+            let at = self.rows.partition_point(|r| r.uid < from);
+            for row in self.rows.iter_mut().skip(at).take_while(|r| r.uid <= to) {
+                let flags = edit.apply(row.flags);
+                if row.live && flags != row.flags {
+                    (row.flags, row.modseq) = (flags, modseq);
+                    changed.push(row.uid);
+                }
+            }
+        }
+        changed
+    }
+
     /// Forget removed messages: no session refers to them any more.
     pub fn purge(&mut self) {
         self.rows.retain(|r| r.live);
@@ -219,6 +291,25 @@ impl MailboxIndex {
     #[must_use]
     pub fn is_live(&self, uid: u32) -> bool {
         self.find(uid).is_ok_and(|at| self.rows[at].live)
+    }
+
+    /// Modification sequence of a message that was not removed.
+    #[must_use]
+    pub fn modseq(&self, uid: u32) -> Option<u64> {
+        let row = &self.rows[self.find(uid).ok()?];
+        row.live.then_some(row.modseq)
+    }
+
+    /// Flags, also of a removed message.
+    #[must_use]
+    pub fn flags(&self, uid: u32) -> Option<u32> {
+        Some(self.rows[self.find(uid).ok()?].flags)
+    }
+
+    /// Octets, also of a removed message; 0 of an unknown one.
+    #[must_use]
+    pub fn size(&self, uid: u32) -> u64 {
+        self.find(uid).map_or(0, |at| self.rows[at].size)
     }
 
     /// A message's facts, also of a removed one.
@@ -372,6 +463,30 @@ impl MailboxIndex {
             .unwrap_or(0)
     }
 }
+
+impl FlagPlan {
+    fn count(&mut self, row: &Packed, new: u32) {
+        // 0 are no keywords.
+        self.keywords |= row.keywords != 0;
+        let mut bits = row.flags ^ new;
+        if bits == 0 {
+            return;
+        }
+        self.changed += 1;
+        self.touched |= bits;
+        let is_unread = |flags: u32| i64::from(flags & (SEEN | DELETED) == 0);
+        self.unread += is_unread(new) - is_unread(row.flags);
+        while bits != 0 {
+            let bit = bits.trailing_zeros();
+            self.more[bit as usize] += if new >> bit & 1 == 1 { 1 } else { -1 };
+            bits &= bits - 1;
+        }
+    }
+}
+
+/// Bits of [`render::FLAG_NAMES`].
+const SEEN: u32 = 1;
+const DELETED: u32 = 8;
 
 /// A message's packed facts, copied out of the index.
 pub struct Facts(Packed);
@@ -587,6 +702,50 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn planned_changes_happen(
+            rows in proptest::collection::vec((1u32..60, 0u32..1024), 0..50),
+            gone in proptest::collection::vec(1u32..60, 0..10),
+            uids in proptest::collection::btree_set(1u32..60, 0..40),
+            set in 0u32..1024,
+            clear in 0u32..1024,
+        ) {
+            let mut index = MailboxIndex::new();
+            index.upsert(rows.iter().map(|&(uid, flags)| row(uid, flags, "")));
+            index.remove(&gone);
+            let uids: Vec<u32> = uids.into_iter().collect();
+            let edit = FlagEdit { set, clear };
+            let before: Vec<Row> = index.live_uids().iter().filter_map(|&u| index.get(u)).collect();
+            let plan = index.plan_flags(&uids, edit);
+            let changed = index.change_flags(&plan.spans, edit, 99);
+            let mut expected = vec![];
+            let (mut more, mut unread) = ([0i64; 32], 0i64);
+            for old in before {
+                let new = index.get(old.uid).unwrap();
+                let flags = if uids.contains(&old.uid) { old.flags & !clear | set } else { old.flags };
+                prop_assert_eq!(new.flags, flags);
+                if flags == old.flags {
+                    prop_assert_eq!(new.modseq, old.modseq);
+                } else {
+                    expected.push(old.uid);
+                    prop_assert_eq!(new.modseq, 99);
+                }
+                for (bit, more) in more.iter_mut().enumerate() {
+                    *more += i64::from(flags >> bit & 1) - i64::from(old.flags >> bit & 1);
+                }
+                unread += i64::from(flags & 9 == 0) - i64::from(old.flags & 9 == 0);
+            }
+            prop_assert_eq!(plan.changed as usize, expected.len());
+            prop_assert_eq!(changed, expected);
+            prop_assert_eq!(plan.more, more);
+            prop_assert_eq!(plan.unread, unread);
+            // As few spans as there can be.
+            let live: Vec<u32> = index.live_uids();
+            for pair in plan.spans.windows(2) {
+                prop_assert!(live.iter().any(|u| *u > pair[0].1 && *u < pair[1].0));
+            }
+        }
+
         #[test]
         fn views_agree_with_a_set(
             steps in proptest::collection::vec((any::<bool>(), proptest::collection::vec(1u32..40, 1..4)), 0..40),

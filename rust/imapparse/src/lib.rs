@@ -22,7 +22,7 @@ mod utf7;
 mod view;
 
 pub use command::{Command, Value};
-pub use index::{Facts, HotItem, MailboxIndex, Row, SearchKey, SearchPlan};
+pub use index::{Facts, FlagEdit, FlagPlan, HotItem, MailboxIndex, Row, SearchKey, SearchPlan};
 pub use list::list_match;
 pub use parser::ParseError;
 pub use reader::{AppendStart, CommandReader, Event, Limits};

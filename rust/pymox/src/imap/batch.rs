@@ -76,7 +76,7 @@ impl Rows {
     ) {
         for (at, (uid, values)) in self.uids.iter().zip(&self.values).enumerate() {
             let cells: Vec<Cell<'_>> = values.iter().map(Value::cell).collect();
-            let size = index.read().get(*uid).map_or(0, |row| row.size);
+            let size = index.read().size(*uid);
             work(&Stored {
                 uid: *uid,
                 size,

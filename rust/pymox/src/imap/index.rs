@@ -1,7 +1,7 @@
 //! Session views and the mailbox index.
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use imapparse::{render, HotItem, Row};
+use imapparse::{render, FlagEdit, HotItem, Row};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -98,6 +98,54 @@ impl SessionView {
 }
 
 type HotRow = (u32, u32, String, u64, u64, i64, i64, u64, i16);
+
+/// What a change of flags would do.
+#[pyclass(module = "mox._rust", frozen)]
+struct FlagPlan {
+    plan: imapparse::FlagPlan,
+}
+
+#[pymethods]
+impl FlagPlan {
+    /// Pairs of little-endian 32-bit numbers.
+    #[getter]
+    fn spans<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let pairs = self.plan.spans.iter();
+        let data: Vec<u8> = pairs
+            .flat_map(|(from, to)| [from.to_le_bytes(), to.to_le_bytes()])
+            .flatten()
+            .collect();
+        PyBytes::new(py, &data)
+    }
+
+    #[getter]
+    fn changed(&self) -> u32 {
+        self.plan.changed
+    }
+
+    #[getter]
+    fn touched(&self) -> u32 {
+        self.plan.touched
+    }
+
+    #[getter]
+    fn has_keywords(&self) -> bool {
+        self.plan.keywords
+    }
+
+    /// How many messages more are deleted, unread, unseen.
+    #[getter]
+    fn counts(&self) -> (i64, i64, i64) {
+        (self.plan.more[3], self.plan.unread, -self.plan.more[0])
+    }
+}
+
+fn pairs(data: &[u8]) -> Vec<(u32, u32)> {
+    let number = |half: &[u8]| half.try_into().map_or(0, u32::from_le_bytes);
+    data.chunks_exact(8)
+        .map(|pair| (number(&pair[..4]), number(&pair[4..])))
+        .collect()
+}
 
 /// Hot rows of a mailbox, shared by all sessions of the process.
 #[pyclass(module = "mox._rust", frozen)]
@@ -207,18 +255,41 @@ impl MailboxIndex {
     /// Sum of the sizes of `uids`.
     fn sizes(&self, uids: Vec<u32>) -> Vec<u64> {
         let index = self.read();
-        uids.into_iter()
-            .map(|uid| index.get(uid).map_or(0, |row| row.size))
-            .collect()
+        uids.into_iter().map(|uid| index.size(uid)).collect()
     }
 
     /// UIDs of `uids` changed after `modseq`, of those that are not removed.
     fn newer(&self, uids: Vec<u32>, modseq: u64) -> Vec<u32> {
         let index = self.read();
-        let newer = |uid: &u32| {
-            index.is_live(*uid) && index.get(*uid).is_some_and(|row| row.modseq > modseq)
-        };
+        let newer = |uid: &u32| index.modseq(*uid).is_some_and(|m| m > modseq);
         uids.into_iter().filter(newer).collect()
+    }
+
+    /// What `flags & !clear | set` would do to the messages of ascending `uids` that are there.
+    fn plan_flags(&self, py: Python<'_>, uids: Vec<u32>, set: u32, clear: u32) -> FlagPlan {
+        let plan = py.detach(|| self.read().plan_flags(&uids, FlagEdit { set, clear }));
+        FlagPlan { plan }
+    }
+
+    /// Do what a plan with these spans was made for; the UIDs that changed, ascending.
+    fn change_flags(
+        &self,
+        py: Python<'_>,
+        spans: &[u8],
+        set: u32,
+        clear: u32,
+        modseq: u64,
+    ) -> Vec<u32> {
+        let spans = pairs(spans);
+        let edit = FlagEdit { set, clear };
+        py.detach(|| self.write().change_flags(&spans, edit, modseq))
+    }
+
+    /// (UID, modseq) of those of `uids` that changed after `modseq`, of those that are not removed.
+    fn modseqs(&self, uids: Vec<u32>, modseq: u64) -> Vec<(u32, u64)> {
+        let index = self.read();
+        let newer = |uid: u32| Some((uid, index.modseq(uid)?)).filter(|row| row.1 > modseq);
+        uids.into_iter().filter_map(newer).collect()
     }
 
     /// UIDs of `uids` that were removed.
@@ -236,7 +307,7 @@ impl MailboxIndex {
     /// UIDs of the view whose flags have none of `bits`, of those in `uids`.
     fn without_flag(&self, uids: Vec<u32>, bits: u32) -> Vec<u32> {
         let index = self.read();
-        let lacks = |uid: &u32| index.get(*uid).is_some_and(|row| row.flags & bits == 0);
+        let lacks = |uid: &u32| index.flags(*uid).is_some_and(|flags| flags & bits == 0);
         uids.into_iter().filter(lacks).collect()
     }
 }
@@ -244,5 +315,6 @@ impl MailboxIndex {
 /// Adds this file's classes to the module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<SessionView>()?;
+    m.add_class::<FlagPlan>()?;
     m.add_class::<MailboxIndex>()
 }

@@ -1,0 +1,154 @@
+"""Deferred changes of flags: nobody but the database can tell them from others."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from mox.net.bus import LocalBus
+from mox.store import deferred, messages, verify
+from mox.store.account import Account
+from mox.store.changes import FlagsChanged
+from mox.store.reader import News
+from mox.store.store import Store
+from mox.store.types import Flag
+from tests.store.helpers import ACCOUNT, Box, letter
+
+INBOX = 1
+COUNT = deferred.MANY + 20
+
+
+async def pending(account: Account) -> list[deferred.FlagChange]:
+    return await account.read(lambda tx: deferred.since(tx, 0), early=True)
+
+
+async def rows(box: Box) -> list[tuple[int, int, int]]:
+    """(uid, flags, modseq) of the database; settles."""
+    return [(r[0], r[1], r[3]) for r in await box.see(messages.hot_rows, INBOX)]
+
+
+class Watched:
+    """A session with Inbox open."""
+
+    def __init__(self, box: Box) -> None:
+        self.box, self.account = box, box.account
+
+    async def __aenter__(self) -> "Watched":
+        self.changes = self.account.subscribe()
+        await self.account.sync()
+        self.index = await self.account.open_index(INBOX)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.account.release_index(INBOX)
+        self.account.unsubscribe(self.changes)
+
+    async def store(self, uids: list[int], mode: str, flags: int, told: int = 0) -> deferred.Deferred | None:
+        done = await self.account.change_flags(INBOX, uids, mode, flags, told)
+        if done is not None and done.change is not None:
+            await self.account.take_in(News(done.change.modseq, boxes=[done.mailbox], flagged=[done.change]))
+        return done
+
+    def indexed(self) -> list[tuple[int, int, int]]:
+        found = [self.index.get(uid) for uid in self.index.live_uids()]
+        return [(row[0], row[1], row[3]) for row in found if row is not None]
+
+
+@pytest.fixture
+async def full(box: Box) -> Box:
+    await box.add("Inbox", *(letter() for _ in range(COUNT)))
+    return box
+
+
+async def test_it_is_told_at_once_and_settled_by_the_next_look(full: Box) -> None:
+    async with Watched(full) as session:
+        done = await session.store(list(range(1, COUNT + 1)), "+", Flag.SEEN)
+        assert done is not None and done.change is not None and done.mailbox.unseen == 0
+        assert len(await pending(full.account)) == 1
+        assert session.changes.take()[0] == FlagsChanged(done.change.modseq, INBOX, tuple(range(1, COUNT + 1)))
+        expected = [(uid, int(Flag.SEEN), done.change.modseq) for uid in range(1, COUNT + 1)]
+        assert session.indexed() == expected == await rows(full)
+        assert await pending(full.account) == []
+        assert await full.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("uids", "mode", "flags"),
+    [
+        (list(range(1, deferred.MANY)), "+", Flag.SEEN),
+        (list(range(1, COUNT + 1)), "+", Flag.JUNK),
+        (list(range(1, COUNT + 1)), "=", Flag.SEEN),
+    ],
+    ids=["few", "junk flags have consequences", "keywords would go"],
+)
+async def test_what_is_not_deferred(full: Box, uids: list[int], mode: str, flags: int) -> None:
+    await full.flag("Inbox", [3], "+", 0, ["work"])
+    async with Watched(full) as session:
+        assert await session.store(uids, mode, flags) is None
+        assert await pending(full.account) == []
+
+
+async def test_not_with_an_index_that_is_behind(full: Box) -> None:
+    async with Watched(full) as session:
+        await full.flag("Inbox", [3], "+", Flag.SEEN)
+        assert await session.store(list(range(1, COUNT + 1)), "+", Flag.SEEN) is None
+
+
+async def test_nothing_to_change_makes_no_modseq_and_tells_of_other_changes(full: Box) -> None:
+    await full.flag("Inbox", [3], "+", Flag.FLAGGED)
+    async with Watched(full) as session:
+        done = await session.store(list(range(1, COUNT + 1)), "-", Flag.DRAFT, told=session.changes.position - 1)
+        assert done is not None and (done.change, done.before) == (None, [(3, session.changes.position)])
+
+
+async def test_another_process_sees_it_and_a_crash_loses_nothing(tmp_path: Path) -> None:
+    async with Store(tmp_path, LocalBus()).closing() as one, Store(tmp_path, LocalBus()).closing() as two:
+        box, other = Box(await one.open(ACCOUNT)), Box(await two.open(ACCOUNT))
+        await box.add("Inbox", *(letter() for _ in range(COUNT)))
+        async with Watched(box) as session, Watched(other) as watcher:
+            await session.store(list(range(1, COUNT + 1)), "+", Flag.DELETED)
+            # It loads the change before it is in the rows, or reads of it, and applies it itself.
+            await watcher.account.sync()
+            assert watcher.indexed() == session.indexed()
+            assert [c.uids for c in watcher.changes.take() if isinstance(c, FlagsChanged)] == [
+                tuple(range(1, COUNT + 1))
+            ]
+            known = watcher.account.known(INBOX)
+            assert known is not None and known.deleted == COUNT
+            async with Store(tmp_path, LocalBus()).closing() as three, Watched(Box(await three.open(ACCOUNT))) as late:
+                assert late.indexed() == session.indexed()
+            assert await verify.problems(other.account) == []
+            assert await rows(other) == session.indexed()
+
+
+async def test_expunge_in_the_same_batch_sees_it(full: Box) -> None:
+    async with Watched(full) as session:
+        await session.store(list(range(1, COUNT + 1)), "+", Flag.DELETED)
+        assert await full.do(messages.expunge, INBOX, None, messages.MAX_UID) == list(range(1, COUNT + 1))
+        assert await full.problems() == []
+
+
+async def test_any_order_of_changes_ends_in_the_same_rows(full: Box) -> None:
+    """Deferred and immediate changes, expunges and additions; index and rows agree after each."""
+    rng = random.Random(4)
+    deferrals = 0
+    async with Watched(full) as session:
+        for _ in range(60):
+            uids = [uid for uid in session.index.live_uids() if rng.random() < 0.95]
+            mode, flags = rng.choice("+-="), rng.choice([1, 2, 4, 8, 9, 16])
+            match rng.randrange(8):
+                case 0:
+                    await full.expunge("Inbox", rng.sample(uids, 1))
+                    await session.account.sync()
+                case 1:
+                    await full.add("Inbox", letter(), letter(), letter())
+                    await session.account.sync()
+                case 2:
+                    await full.flag("Inbox", rng.sample(uids, 5), mode, flags)
+                    await session.account.sync()
+                case _:
+                    deferrals += await session.store(uids, mode, flags) is not None
+            if rng.random() < 0.3:
+                assert session.indexed() == await rows(full)
+                assert await full.problems() == []
+    assert deferrals > 20

@@ -82,6 +82,7 @@ def _start_unbound(
         f'  directory: "{folder}"\n  chroot: ""\n  username: ""\n  pidfile: ""\n  do-daemonize: no\n  use-syslog: no\n'
         f"  interface: 127.0.0.1\n  port: {port}\n  num-threads: 1\n  do-not-query-localhost: no\n  ede: yes\n"
         '  module-config: "validator iterator"\n  val-log-level: 0\n'
+        '  local-zone: "test." nodefault\n'
         + "".join(f'  trust-anchor: "{anchor}"\n' for anchor in anchors)
         + "remote-control:\n  control-enable: no\n"
         + stubs

@@ -12,7 +12,7 @@ import httpx
 from mox._rust import TlsRoots, stage_bytes
 from mox.config.model import Transport
 from mox.dns.names import IPAddress
-from mox.dns.resolver import Mx
+from mox.dns.resolver import Mx, Resolver
 from mox.dns.static import StaticResolver
 from mox.net.bus import LocalBus
 from mox.net.conn import Connection, connect
@@ -108,6 +108,7 @@ class Bench:
         self.bus = LocalBus()
         self.queue = Queue(folder, self.bus, self.surroundings)
         self.dns = StaticResolver(authentic=False)
+        self.resolver: Resolver = self.dns
         self.dialer = MapDialer()
         self.notices: list[Notice] = []
         self.tls_results: list[TlsResults] = []
@@ -125,8 +126,8 @@ class Bench:
     def _policy(self, request: httpx.Request) -> httpx.Response:
         return self.policies.get(request.url.host.removeprefix("mta-sts."), httpx.Response(404))
 
-    def use_dns(self, dns: StaticResolver) -> None:
-        self.dns = dns
+    def use_dns(self, dns: Resolver) -> None:
+        self.resolver = dns
         self.cache._resolver = dns
 
     def add_mx(self, domain: str, *hosts: str) -> None:
@@ -154,7 +155,7 @@ class Bench:
         async def record(results: TlsResults) -> None:
             self.tls_results.append(results)
 
-        tools = Tools(self.queue, self.dns, TlsRoots(CA.pem), remember, self.pool, timeouts=QUICK)
+        tools = Tools(self.queue, self.resolver, TlsRoots(CA.pem), remember, self.pool, timeouts=QUICK)
         return DirectDelivery(tools, self.cache, record)
 
     async def deliver_directly(self, claim: Claim) -> Sequence[Outcome]:

@@ -24,5 +24,5 @@ def new_folder(folder: Path) -> Path:
 
 
 def new_config(folder: Path) -> Config:
-    """Make the directory `folder` and load its configuration."""
-    return Config.load(new_folder(folder) / "mox.conf")
+    """Make the directory `folder` if there is none, and load its configuration."""
+    return Config.load((folder if folder.exists() else new_folder(folder)) / "mox.conf")

@@ -1,7 +1,6 @@
 """Zones that knot signs, behind an unbound that validates them: a real name server for tests."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.server_process import free_ports
 
 MISSING = [name for name in ("unbound", "knotd", "knotc", "keymgr", "kdig") if shutil.which(name) is None]
 NEEDED = pytest.mark.skipif(bool(MISSING), reason=f"not installed (`make peers`): {', '.join(MISSING)}")
@@ -24,12 +25,6 @@ class Zone:
     text: str
     signed: bool = True
     bogus: bool = False
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: str, command: list[str], seconds: float = 20) -> str:
@@ -93,7 +88,7 @@ def _start_unbound(
 @contextmanager
 def serving(folder: Path, zones: Mapping[str, Zone]) -> Iterator[str]:
     """`127.0.0.1:port` of a validating resolver that knows these zones and nothing else."""
-    port, knot_port = free_port(), free_port()
+    port, knot_port = free_ports(2)
     processes = [_start_knot(folder, knot_port, zones)]
     try:
         anchors = [_trust_anchor(folder, knot_port, name, zone) for name, zone in zones.items() if zone.signed]

@@ -1,6 +1,7 @@
 """Real peers of the SMTP server: swaks with each mechanism and client certificates, Postfix in both directions."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import shutil
@@ -83,8 +84,7 @@ class Certificate:
         await engine.close()
 
     def context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = no_checks()
         context.load_cert_chain(self.cert_path, self.key_path)
         return context
 
@@ -176,17 +176,29 @@ class Postfix:
         return path.read_text() if path.exists() else "no log"
 
 
-@pytest.fixture
-def postfix(mox: MoxProcess) -> Iterator[Postfix]:
+@contextlib.contextmanager
+def running_postfix(port: int, relay: int) -> Iterator[Postfix]:
+    """Postfix on a port; it relays to port `relay`."""
     if os.geteuid() != 0 or shutil.which("postfix", path="/usr/sbin") is None:
         pytest.skip("needs root and Postfix (make peers)")
     folder = Path(f"/tmp/mox-postfix-{os.getpid()}-{time.monotonic_ns()}")
     folder.mkdir(mode=0o755)
-    server = Postfix(folder, free_ports(1)[0], mox.ports["smtp"])
+    server = Postfix(folder, port, relay)
     server.command("start")
-    yield server
-    server.command("stop")
-    shutil.rmtree(folder, ignore_errors=True)
+
+    def is_up() -> bool:
+        try:
+            smtplib.SMTP("127.0.0.1", port, timeout=5).quit()
+        except (OSError, smtplib.SMTPException):
+            return False
+        return True
+
+    try:
+        wait_until("Postfix did not start", is_up, server)
+        yield server
+    finally:
+        server.command("stop")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait_until(what: str, found: object, server: Postfix) -> None:
@@ -198,18 +210,46 @@ def wait_until(what: str, found: object, server: Postfix) -> None:
     raise AssertionError(f"{what}:\n{server.log()[-3000:]}")
 
 
-def test_postfix_delivers_to_us_over_tls(mox: MoxProcess, postfix: Postfix) -> None:
-    def is_up() -> bool:
-        try:
-            smtplib.SMTP("127.0.0.1", postfix.port, timeout=5).quit()
-        except (OSError, smtplib.SMTPException):
-            return False
-        return True
-
-    wait_until("Postfix did not start", is_up, postfix)
-    with smtplib.SMTP("127.0.0.1", postfix.port, timeout=30) as client:
-        client.sendmail("friend@postfix.example", [USER], f"To: <{USER}>\r\nSubject: via postfix\r\n\r\nhello\r\n")
-    wait_until("no mail", lambda: "* SEARCH 1" in curl_imap(mox, "INBOX", "-X", "SEARCH SUBJECT postfix"), postfix)
+def test_postfix_delivers_to_us_over_tls(mox: MoxProcess) -> None:
+    with running_postfix(free_ports(1)[0], mox.ports["smtp"]) as postfix:
+        with smtplib.SMTP("127.0.0.1", postfix.port, timeout=30) as client:
+            client.sendmail("friend@postfix.example", [USER], f"To: <{USER}>\r\nSubject: via postfix\r\n\r\nhello\r\n")
+        wait_until("no mail", lambda: "* SEARCH 1" in curl_imap(mox, "INBOX", "-X", "SEARCH SUBJECT postfix"), postfix)
     found = curl_imap(mox, "INBOX;MAILINDEX=1")
     assert "with ESMTPS id" in found
     assert "(TLS1.3 " in found
+
+
+def test_postfix_relays_for_us_over_tls(tmp_path: Path) -> None:
+    """A submitted message goes through Postfix as the transport of a route, and comes back; TLS on every way."""
+    mox, port = MoxProcess(tmp_path / "mox"), free_ports(1)[0]
+    mox.init()
+    with (mox.folder / "mox.conf").open("a") as file:
+        transport = f"Host: localhost\n\t\t\tPort: {port}\n\t\t\tSTARTTLSInsecureSkipVerify: true"
+        file.write(f"Transports:\n\tpostfix:\n\t\tSMTP:\n\t\t\t{transport}\n")
+    with (mox.folder / "domains.conf").open("a") as file:
+        file.write("Routes:\n\t-\n\t\tToDomain:\n\t\t\t- elsewhere.example\n\t\tTransport: postfix\n")
+    mox.start()
+    try:
+        with running_postfix(port, mox.ports["smtp"]) as postfix:
+            with smtplib.SMTP_SSL("127.0.0.1", mox.ports["submissions"], context=no_checks(), timeout=30) as client:
+                client.login(USER, PASSWORD)
+                text = f"From: <{USER}>\r\nTo: <x@elsewhere.example>\r\nSubject: there and back\r\n\r\nhello\r\n"
+                client.sendmail(USER, ["x@elsewhere.example"], text)
+            asked = "SEARCH SUBJECT back"
+            wait_until("no mail", lambda: "* SEARCH 1" in curl_imap(mox, "INBOX", "-X", asked), postfix)
+        found = " ".join(curl_imap(mox, "INBOX;MAILINDEX=1").split())
+        ours, postfixes, first = found.split("Received: ")[1:4]
+        assert ours.startswith("from postfix.example") and "with ESMTPS id" in ours
+        assert "by postfix.example (Postfix) with ESMTPS" in postfixes
+        assert "with ESMTPSA id" in first
+        assert "spf=pass" in found and "dkim=pass" in found
+    finally:
+        mox.stop()
+
+
+def no_checks() -> ssl.SSLContext:
+    """Any certificate will do."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

@@ -3,6 +3,7 @@
 import shutil
 import smtplib
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,15 @@ def sink(*options: str) -> Iterator[int]:
         process.wait(10)
 
 
+@pytest.fixture
+def dump() -> Iterator[Path]:
+    """A folder that every user may write to."""
+    with tempfile.TemporaryDirectory(prefix="mox-sink-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
+
+
 def transport(name: str, port: int) -> str:
     return f"\t{name}:\n\t\tSMTP:\n\t\t\tHost: localhost\n\t\t\tPort: {port}\n\t\t\tNoSTARTTLS: true\n"
 
@@ -48,13 +58,7 @@ def route(domain: str, name: str) -> str:
     return f"\t-\n\t\tToDomain:\n\t\t\t- {domain}\n\t\tTransport: {name}\n"
 
 
-def test_from_send_to_reply(tmp_path: Path) -> None:
-    dump = tmp_path / "dump"
-    dump.mkdir(mode=0o777)
-    dump.chmod(0o777)
-    for parent in dump.parents:
-        if str(parent).startswith("/tmp/pytest"):
-            parent.chmod(0o755)
+def test_from_send_to_reply(tmp_path: Path, dump: Path) -> None:
     server = MoxProcess(tmp_path / "mox")
     with Receiver() as receiver, sink("-d", f"{dump}/%M.") as good, sink("-f", "RCPT") as bad:
         hooks = (

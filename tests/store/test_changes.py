@@ -3,13 +3,14 @@
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from mox.net.bus import LocalBus
-from mox.store import annotations, hierarchy, mailboxes, messages, threads
+from mox.store import annotations, erasing, hierarchy, mailboxes, messages, threads
 from mox.store.changes import (
     AnnotationChanged,
     Change,
@@ -22,6 +23,7 @@ from mox.store.changes import (
     SubscriptionChanged,
     ThreadChanged,
 )
+from mox.store.engine import Tx
 from mox.store.reader import Reader, last_modseq, read_news
 from mox.store.store import Store
 from mox.store.types import Flag, SpecialUse
@@ -241,6 +243,28 @@ async def test_bytes_stay_until_every_session_has_passed(box: Box) -> None:
     assert await box.see(lambda tx: tx.run("SELECT disk_usage FROM sync_state")) == [(0,)]
     box.account.unsubscribe(first)
     box.account.unsubscribe(second)
+
+
+async def test_a_session_that_comes_while_bytes_are_looked_for(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, has_erasures = threading.Event(), erasing.has_erasures
+
+    def slow(tx: Tx) -> bool:
+        assert go_on.wait(20)
+        return has_erasures(tx)
+
+    monkeypatch.setattr(erasing, "has_erasures", slow)
+    added = await box.add("Inbox", letter(), letter())
+    gone, path = [await blob_file(box, message_id) for message_id in added.message_ids]
+    await box.expunge("Inbox", [1])
+    erase = asyncio.create_task(box.account.erase())
+    await asyncio.sleep(0)
+    session = box.account.subscribe()
+    await box.account.sync()
+    await box.expunge("Inbox", [2])
+    go_on.set()
+    await erase
+    assert is_there(path) and not is_there(gone)
+    box.account.unsubscribe(session)
 
 
 async def test_bytes_of_a_copy_stay(box: Box) -> None:

@@ -15,7 +15,7 @@ from mox._rust import StagedMessage
 from mox.config.live import Config
 from mox.config.tables import Found
 from mox.dns.resolver import Resolver
-from mox.inbound import recipients
+from mox.inbound import localzone, recipients
 from mox.inbound.analysis import Analysis, Analyst
 from mox.inbound.headers import prefix
 from mox.inbound.hooks import (
@@ -92,7 +92,7 @@ class Deliverer:
     ) -> list[Outcome]:
         """An outcome for each different recipient; durable on return. `sleep` waits unless the program stops."""
         targets = self._targets(envelope)
-        incoming = await examine(self.resolver, envelope, staged)
+        incoming = await examine(self.resolver, envelope, staged, localzone.dkim_policy(self.config))
         if incoming.received_count > MAX_RECEIVED:
             return [Outcome(path, LOOP, "loop") for path, _ in targets]
         if all(isinstance(target, Target) and target.found is None for _, target in targets):

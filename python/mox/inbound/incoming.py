@@ -13,7 +13,7 @@ from mox.dns.names import DomainError, parse_domain, parse_ip
 from mox.dns.resolver import Resolver
 from mox.mailauth.arc import ArcResult, ArcStatus
 from mox.mailauth.check import Authentication, FromValidation, MessageFacts, authenticate
-from mox.mailauth.dkim import DkimResult
+from mox.mailauth.dkim import DkimResult, Policy
 from mox.mailauth.dmarc import DmarcResult, DmarcStatus
 from mox.mailauth.iprev import IprevResult, IprevStatus
 from mox.mailauth.spf import SpfIdentity, SpfResult, SpfStatus
@@ -169,8 +169,10 @@ class Incoming(Struct, frozen=True):
         return len(header_values(self.header, "Received"))
 
 
-async def examine(resolver: Resolver, envelope: Envelope, staged: StagedMessage) -> Incoming:
-    """Parse and check a message. Raises OSError when the staged content cannot be read."""
+async def examine(
+    resolver: Resolver, envelope: Envelope, staged: StagedMessage, policy: Policy | None = None
+) -> Incoming:
+    """Parse and check a message; `policy` is that of DKIM. Raises OSError when the staged content cannot be read."""
     parsed, content = await _read(staged)
     author = find_author(parsed, content[: parsed.header_size])
     sender = envelope.sender
@@ -190,7 +192,7 @@ async def examine(resolver: Resolver, envelope: Envelope, staged: StagedMessage)
     if envelope.is_local:
         found = _of_our_user(facts)
     else:
-        found = await authenticate(resolver, facts)
+        found = await authenticate(resolver, facts, policy)
         envelope.peer.iprev = found.iprev
     return Incoming(envelope, content, parsed, staged.size, author, facts, found)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from mox._rust import StagedMessage
-from mox.inbound import recipients, senders
+from mox.inbound import localzone, recipients, senders
 from mox.inbound.deliver import ListenerRules
 from mox.inbound.incoming import Envelope, Peer
 from mox.inbound.notify import Wishes, worth_telling
@@ -79,7 +79,9 @@ class DeliveryHandler(CommonHandler):
         return found.status is SpfStatus.PASS and found.identity is SpfIdentity.MAILFROM
 
     def _known_spf(self, facts: SpfFacts) -> SpfResult | None:
-        return self._spf[1] if self._spf is not None and self._spf[0] == facts else None
+        if self._spf is not None and self._spf[0] == facts:
+            return self._spf[1]
+        return localzone.known_spf(self.services.config, facts)
 
     def _spf_facts(self, session: Session, transaction: Transaction) -> SpfFacts:
         sender = transaction.sender

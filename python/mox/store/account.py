@@ -396,8 +396,8 @@ class Account:
     # Housekeeping
 
     def _position(self) -> int | None:
-        """What the slowest session has taken; None without sessions."""
-        return min((s.position for s in self._sessions), default=None)
+        """What the slowest session has taken; None without sessions. Also for the writer's thread."""
+        return min((s.position for s in tuple(self._sessions)), default=None)
 
     async def _hold_messages(self) -> None:
         """Before a session can refer to messages, other processes must know that there is one."""
@@ -458,24 +458,26 @@ class Account:
             await self._erase(self._engine, closing=False)
 
     async def _erase(self, engine: Engine, closing: bool) -> None:
-        position = None if closing else self._position()
         now = now_ms()
-        lease_ends = bool(self._lease_until_ms) if position is None else self._lease_until_ms < now + LEASE_MS // 2
+        has_sessions = not closing and bool(self._sessions)
+        lease_ends = self._lease_until_ms < now + LEASE_MS // 2 if has_sessions else bool(self._lease_until_ms)
         if not lease_ends and not self._may_erase:
             return
         self._may_erase = await engine.read(erasing.has_erasures)
         if not lease_ends and not self._may_erase:
             return
 
-        def step(tx: Tx) -> tuple[int, list[int]]:
+        def step(tx: Tx) -> tuple[int, list[int], bool]:
+            # Asked only now: since this began, sessions may have come, and messages they know may have been removed.
+            position = None if closing else self._position()
             erased = erasing.erase(tx, erasing.hold(tx, _PROCESS, position, now, LEASE_MS))
-            return erased, blobs.unused(tx)
+            return erased, blobs.unused(tx), position is not None
 
         more = True
         while more:
-            erased, unused = await engine.write(step)
+            erased, unused, has_sessions = await engine.write(step)
             if unused:
                 await self._files.run(self._blobs.unlink, unused)
                 await engine.write(lambda tx, gone=unused: blobs.forget(tx, gone))  # type: ignore[misc]
             more = erased == erasing.ERASE_BATCH
-        self._lease_until_ms = now + LEASE_MS if position is not None else 0
+        self._lease_until_ms = now + LEASE_MS if has_sessions else 0

@@ -428,7 +428,7 @@ async def test_a_broken_filter_refuses_for_now(make: Make) -> None:
     account = await world.store.open("mjl")
     await account.write(lambda tx: tx.run("ALTER TABLE junk_total RENAME TO gone"))
     assert await world.one() == (451, "junk-classify-error")
-    await account.write(lambda tx: tx.run("ALTER TABLE gone RENAME TO junk_word"))
+    await account.write(lambda tx: tx.run("ALTER TABLE gone RENAME TO junk_total"))
 
 
 def outcome(code: int, text: str = "x") -> Outcome:

@@ -135,6 +135,7 @@ def is_ip(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def parse_ip(text: str) -> IPAddress:
     """An address; IPv4-mapped IPv6 becomes IPv4, a zone is dropped. Raises ValueError."""
     ip = ipaddress.ip_address(text.partition("%")[0])

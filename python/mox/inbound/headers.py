@@ -48,5 +48,6 @@ def x_mox_reason(reason: str, texts: Sequence[str], utf8: bool) -> str:
 
 
 def _plain(text: str, utf8: bool) -> str:
-    text = _LINE_ENDS.sub(" ", text)
+    if not text.isprintable():
+        text = _LINE_ENDS.sub(" ", text)
     return text if utf8 or text.isascii() else _NOT_ASCII.sub("(non-ascii)", text)

@@ -14,11 +14,12 @@ from typing import Any, cast
 from msgspec import Struct
 
 from mox import log, metrics
+from mox._rust import split_fields
 from mox.dns.names import IPAddress
 from mox.dns.resolver import Resolver
 from mox.mailauth import arc, dkim, dmarc, iprev, spf
 from mox.mailauth.arc import ArcResult, ArcStatus
-from mox.mailauth.canon import Body, MalformedHeader, split_header
+from mox.mailauth.canon import Body, MalformedHeader
 from mox.mailauth.dkim import DkimResult, DkimStatus, Policy
 from mox.mailauth.dmarc import Discovery, DmarcResult, DmarcStatus
 from mox.mailauth.dmarcrecord import Alignment
@@ -27,7 +28,6 @@ from mox.mailauth.spf import SpfFacts, SpfIdentity, SpfResult, SpfStatus
 
 TIMEOUT_S = 60.0
 _LATE = "no answer in time"
-_ARC_FIELDS = frozenset(("arc-authentication-results", "arc-message-signature", "arc-seal"))
 _logger = log.get("mailauth")
 
 
@@ -113,7 +113,7 @@ async def authenticate(
     nothing for what the message or DNS says.
     """
     started = time.monotonic()
-    names = _field_names(facts.header)
+    header, is_malformed = facts.header.lower(), _is_malformed(facts.header)
     late_spf = SpfResult(SpfStatus.TEMPERROR, *_spf_identity(facts.spf_facts), problem=_LATE)
     late_discovery = Discovery(facts.from_domain, status=DmarcStatus.TEMPERROR, problem=_LATE)
     late_dkim = ((DkimResult(DkimStatus.TEMPERROR, problem=_LATE),), "")
@@ -126,11 +126,11 @@ async def authenticate(
         work.append(("iprev", _iprev(resolver, facts.remote_ip), late_iprev))
     if facts.spf is None:
         work.append(("spf", _verify_spf(resolver, facts.spf_facts), late_spf))
-    if names is None or "dkim-signature" in names:
+    if is_malformed or b"dkim-signature" in header:
         work.append(("dkim", _dkim(resolver, facts, policy, now), late_dkim))
     if facts.from_domain:
         work.append(("dmarc", dmarc.discover(resolver.tagged("dmarc"), facts.from_domain), late_discovery))
-    if names is None or not names.isdisjoint(_ARC_FIELDS):
+    if is_malformed or b"arc-" in header:
         work.append(("arc", _arc(resolver, facts), ArcResult(ArcStatus.FAIL, problem=_LATE)))
     results = await _together(timeout_s, *work)
     found.update((name, result) for (name, _, _), result in zip(work, results, strict=True))
@@ -151,12 +151,13 @@ async def authenticate(
 _Work = tuple[str, Coroutine[Any, Any, Any], object]
 
 
-def _field_names(header: bytes) -> set[str] | None:
-    """Lower-case names of all fields; None for a header that cannot be read, about which the checks say why."""
+def _is_malformed(header: bytes) -> bool:
+    """The checks say how."""
     try:
-        return {field.name for field in split_header(header)}
-    except MalformedHeader:
-        return None
+        split_fields(header)
+    except ValueError:
+        return True
+    return False
 
 
 async def _together(timeout_s: float, *work: _Work) -> list[Any]:

@@ -1,7 +1,5 @@
 """Writing header fields that are folded at 76 characters. RFC 5322 §2.2.3."""
 
-import re
-
 _LIMIT = 76
 # RFC 5322 §2.1.1 allows lines of 998 characters.
 _LONGEST_WORD = 900
@@ -55,9 +53,10 @@ class HeaderWriter:
             if room <= 0:
                 self.newline()
                 continue
-            spaces = [found.start() for found in re.finditer("[ \t]", text[:_LONGEST_WORD]) if found.start() > 0]
-            fitting = [at for at in spaces if at <= room]
-            cut = fitting[-1] if fitting else spaces[0] if spaces else room
+            cut = max(text.rfind(" ", 1, room + 1), text.rfind("\t", 1, room + 1))
+            if cut < 0:
+                after = [at for blank in " \t" if (at := text.find(blank, room + 1, _LONGEST_WORD)) > 0]
+                cut = min(after, default=room)
             self._write(text[:cut])
             text = text[cut:]
             self.newline()

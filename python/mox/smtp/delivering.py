@@ -1,11 +1,11 @@
 """The listener for mail of other servers: what MAIL, RCPT and the end of a message are answered."""
 
-import ipaddress
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from mox._rust import StagedMessage
+from mox.dns.names import parse_ip
 from mox.inbound import localzone, recipients, senders
 from mox.inbound.deliver import ListenerRules
 from mox.inbound.incoming import Envelope, Peer
@@ -86,7 +86,7 @@ class DeliveryHandler(CommonHandler):
     def _spf_facts(self, session: Session, transaction: Transaction) -> SpfFacts:
         sender = transaction.sender
         return SpfFacts(
-            ipaddress.ip_address(self.conn.remote[0]),
+            parse_ip(self.conn.remote[0]),
             sender.localpart,
             "" if sender.is_literal else sender.domain,
             "" if session.hello.startswith("[") else session.hello,

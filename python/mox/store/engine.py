@@ -40,6 +40,8 @@ PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
+    # What may have to be undone within a transaction; in a file it costs as much as the commit.
+    "temp_store = MEMORY",
     "wal_autocheckpoint = 2000",
 )
 

@@ -80,8 +80,11 @@ async def _check(session: Session, state: Incoming, literal: MessageLiteral) -> 
     except NoError as err:
         state.error = err
         return
-    found = await session.opened().read(lambda tx: mailboxes.find(tx, state.mailbox))
-    if found is None:
+    account = session.opened()
+    # One that has gone since is found missing by the commit.
+    if account.known_by_name(state.mailbox) is not None:
+        return
+    if await account.read(lambda tx: mailboxes.find(tx, state.mailbox)) is None:
         state.error = NoError("no such mailbox", "TRYCREATE")
 
 
@@ -100,7 +103,10 @@ def _old_uid(session: Session, literal: MessageLiteral) -> int:
 
 
 async def _check_quota(session: Session, state: Incoming) -> None:
-    used, limit = await session.opened().read(sync.disk_usage)
+    account = session.opened()
+    if not account.quota:
+        return
+    used, limit = await account.read(sync.disk_usage)
     if 0 < limit < used + state.octets:
         state.error = NoError(f"account over maximum total message size {limit}", "OVERQUOTA")
 

@@ -166,6 +166,11 @@ class Account:
             self._left()
 
     @property
+    def quota(self) -> int:
+        """Bytes that all messages together may take; 0 for no limit."""
+        return self._policy().quota
+
+    @property
     def is_open(self) -> bool:
         """The database is open: somebody used it lately."""
         return self._engine is not None

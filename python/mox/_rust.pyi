@@ -1,7 +1,7 @@
 """Typed stub of the extension: one section per binding file of rust/pymox/src."""
 
 from collections.abc import Sequence
-from typing import Any, Self, final
+from typing import Any, ClassVar, Self, final
 
 # --- mime.rs ---
 
@@ -385,6 +385,21 @@ class FetchPlan:
     ) -> bytes: ...
 
 @final
+class TextIndex:
+    """Which messages cannot contain a text, in files of a folder, each for a block of BLOCK message ids. Methods raise
+    OSError and release the interpreter lock."""
+
+    BLOCK: ClassVar[int]
+
+    def __new__(cls, folder: str) -> Self: ...
+    def highest(self, block: int) -> int | None:
+        """The highest message id of the block that is in the index."""
+    def missing(self, message_ids: Sequence[int]) -> list[int]:
+        """Those of `message_ids`, all of one block, that are not in the index."""
+    def add(self, rows: Sequence[tuple[int, bytes, bytes, str]]) -> None:
+        """Add messages (id, structure, prefix, path) of one block. Those that cannot be read stay unknown."""
+
+@final
 class SearchProgram:
     """A search key as rust/imapparse/src/search.rs documents it, and `("IN", uids)`, `("INSTANT", from_ms, to_ms)`.
     Raises ValueError for an unknown key."""
@@ -395,6 +410,14 @@ class SearchProgram:
         """Columns of the message table that `test` needs, in this order."""
     @property
     def reads_files(self) -> bool: ...
+    @property
+    def has_needle(self) -> bool:
+        """A text index can tell something about it."""
+    def narrow(
+        self, index: MailboxIndex, view: SessionView, text: TextIndex, uids: Sequence[int]
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Of ascending `uids` that `start` left: those that match, those for `test` to decide, and ids of messages that
+        the text index does not know. Raises OSError. Releases the interpreter lock."""
     def start(self, index: MailboxIndex, view: SessionView) -> tuple[list[int], list[int]]:
         """UIDs of the view that match, and those for `test` to decide; ascending."""
     def test(

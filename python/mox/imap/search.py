@@ -102,6 +102,13 @@ async def find(session: Session, target: Target, key: Key, tag: str) -> list[int
     """UIDs that match, ascending."""
     program = SearchProgram(key)
     found, undecided = program.start(target.index, target.view)
+    if undecided and program.has_needle:
+        account = session.opened()
+        more, undecided, unknown = await account.in_thread(
+            lambda: program.narrow(target.index, target.view, account.text.index, undecided)
+        )
+        account.text.want(account, unknown)
+        found += more
     progress = Progress(session, tag, len(target.view))
     decided = len(target.view) - len(undecided)
     for start in range(0, len(undecided), BATCH):

@@ -27,6 +27,7 @@ from mox.store.errors import EngineClosed
 from mox.store.folder import AccountFolder
 from mox.store.policy import Policy
 from mox.store.reader import News, Reader, last_modseq, read_news
+from mox.store.textindex import TextFolder
 from mox.store.types import Mailbox
 from mox.store.workers import Workers
 
@@ -70,6 +71,7 @@ class Account:
         self.name = name
         self._place = AccountFolder(folder)
         self._blobs = BlobFolder(folder / "msg")
+        self.text = TextFolder(folder / "text", files)
         self._bus = bus
         self._files = files
         self._policy = policy
@@ -120,12 +122,15 @@ class Account:
             try:
                 if await engine.read(lambda tx: last_modseq(tx) == 0):
                     await engine.write(mailboxes.initialize)
-                known = await engine.read(lambda tx: (last_modseq(tx), mailboxes.list_mailboxes(tx)))
+                last, boxes, next_id = await engine.read(
+                    lambda tx: (last_modseq(tx), mailboxes.list_mailboxes(tx), messages.next_id(tx))
+                )
+                await self._files.run(self.text.check, next_id)
             except BaseException:
                 await engine.close()
                 self._place.release()
                 raise
-            self._state.restart(*known)
+            self._state.restart(last, boxes)
             self._version = None
             self._unsubscribe = self._bus.subscribe(self._topic, self._woken)
             self._keeper = loop.create_task(self._housekeeping(), name=f"housekeeping of account {self.name}")
@@ -205,6 +210,7 @@ class Account:
             await self._release(engine)
 
     async def _release(self, engine: Engine) -> None:
+        await self.text.stop()
         if self._settler is not None:
             self._settler.cancel()
             await asyncio.wait([self._settler])
@@ -222,6 +228,10 @@ class Account:
             self._engine = None
             self._drop_spare_indexes()
             await self._release(engine)
+
+    async def in_thread(self, fn: Callable[[], T]) -> T:
+        """Run what reads files of the account. Raises what `fn` raises."""
+        return await self._files.run(fn)
 
     # Message files
 
@@ -434,8 +444,9 @@ class Account:
         await self._try(self._sleep)
 
     async def _tidy(self) -> None:
-        """Drop counters that have had their time."""
+        """Drop counters that have had their time, and what the text index knows of messages that are gone."""
         now = now_ms()
+        await self.text.tidy(self)
         if await self.read(lambda tx: reputation.has_old_volume(tx, now)):
             await self.write(lambda tx: reputation.forget_volume(tx, now))
 

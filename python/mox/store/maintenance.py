@@ -212,6 +212,8 @@ async def fix_message_sizes(account: Account, progress: Progress = _silent) -> l
         if wrong:
             fixed += [f"message {message_id}: size is {size}" for message_id, size, _ in wrong]
             await account.write(lambda tx, w=wrong: _save_sizes(tx, w))  # type: ignore[misc]
+    if fixed:
+        await account.text.clear()
     fixed += await account.write(recalculate_counts)
     return fixed
 
@@ -223,6 +225,7 @@ async def reparse(account: Account, progress: Progress = _silent) -> int:
         parsed = [(message_id, message) for message_id, _, _, message in batch]
         await account.write(lambda tx, p=parsed: _save_all(tx, p))  # type: ignore[misc]
         count += len(batch)
+    await account.text.clear()
     return count
 
 

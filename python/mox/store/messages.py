@@ -488,6 +488,12 @@ def _arriving_flags(tx: Tx, source: Mailbox, target: Mailbox, rows: Sequence[Liv
     return flags
 
 
+def next_id(tx: Tx) -> int:
+    """The id of the next message."""
+    row = tx.one("SELECT next_message_id FROM sync_state WHERE account_id = ?", tx.account_id)
+    return 0 if row is None else int(row[0])
+
+
 def hot_rows(tx: Tx, mailbox_id: int) -> list[HotRow]:
     """All live rows of a mailbox, ascending."""
     sql = f"SELECT {INDEXED} FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid"

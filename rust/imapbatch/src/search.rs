@@ -39,6 +39,15 @@ impl ColdKey {
         }
     }
 
+    /// What one of the message's texts must contain for the key to match, in lower case.
+    #[must_use]
+    pub fn needle(&self) -> Option<&str> {
+        match self {
+            Self::Header(_, text) | Self::Body(text) | Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Deciding reads the message's file.
     #[must_use]
     pub fn reads_file(&self) -> bool {

@@ -432,7 +432,7 @@ impl MailboxIndex {
             let Some(row) = self.rows.get(row_at).filter(|r| r.uid == uid && r.live) else {
                 continue;
             };
-            match plan.decide(row, at as u32 + 1) {
+            match plan.decide(row, at as u32 + 1, &|_| None) {
                 Some(true) => found.push(uid),
                 Some(false) => {}
                 None => open.push(uid),
@@ -491,10 +491,29 @@ const DELETED: u32 = 8;
 /// A message's packed facts, copied out of the index.
 pub struct Facts(Packed);
 
+impl Facts {
+    /// The store's id of the message.
+    #[must_use]
+    pub fn message_id(&self) -> u64 {
+        self.0.message_id
+    }
+}
+
 /// A search key resolved against a view and an index.
 pub struct SearchPlan(Plan);
 
 impl SearchPlan {
+    /// Whether a message matches as far as that can be told by what `cold` knows of keys that need the message.
+    pub fn decide(
+        &self,
+        facts: &Facts,
+        view: &SessionView,
+        cold: &impl Fn(usize) -> Option<bool>,
+    ) -> Option<bool> {
+        let seq = view.seq(facts.0.uid).unwrap_or(0);
+        self.0.decide(&facts.0, seq, cold)
+    }
+
     /// Whether a message matches; `cold` decides the keys that need the message.
     pub fn test(
         &self,
@@ -566,8 +585,13 @@ impl Plan {
         }
     }
 
-    /// None when a cold key must decide.
-    fn decide(&self, row: &Packed, seq: u32) -> Option<bool> {
+    /// `cold` says what is known of a cold key; None when one that is not known must decide.
+    fn decide(
+        &self,
+        row: &Packed,
+        seq: u32,
+        cold: &impl Fn(usize) -> Option<bool>,
+    ) -> Option<bool> {
         Some(match self {
             Self::Const(value) => *value,
             Self::Flag(bits) => row.flags & bits != 0,
@@ -577,7 +601,7 @@ impl Plan {
             Self::Saved(from, to) if row.save_ms == 0 => (*from..*to).contains(&row.local_ms()),
             Self::Saved(from, to) => (*from..*to).contains(&row.save_ms),
             Self::HasSaveDate => row.save_ms != 0,
-            Self::Cold(_) => return None,
+            Self::Cold(number) => return cold(*number),
             Self::Larger(size) => row.size > *size,
             Self::Smaller(size) => row.size < *size,
             Self::ModSeq(modseq) => row.modseq >= *modseq,
@@ -587,7 +611,7 @@ impl Plan {
             Self::And(keys) => {
                 let mut all = Some(true);
                 for key in keys {
-                    match key.decide(row, seq) {
+                    match key.decide(row, seq, cold) {
                         Some(true) => {}
                         Some(false) => return Some(false),
                         None => all = None,
@@ -595,17 +619,17 @@ impl Plan {
                 }
                 return all;
             }
-            Self::Or(a, b) => match (a.decide(row, seq), b.decide(row, seq)) {
+            Self::Or(a, b) => match (a.decide(row, seq, cold), b.decide(row, seq, cold)) {
                 (Some(true), _) | (_, Some(true)) => true,
                 (Some(false), Some(false)) => false,
                 _ => return None,
             },
-            Self::Not(key) => !key.decide(row, seq)?,
+            Self::Not(key) => !key.decide(row, seq, cold)?,
         })
     }
 
     fn finish(&self, row: &Packed, seq: u32, cold: &mut impl FnMut(usize) -> bool) -> bool {
-        if let Some(decided) = self.decide(row, seq) {
+        if let Some(decided) = self.decide(row, seq, &|_| None) {
             return decided;
         }
         match self {

@@ -26,7 +26,7 @@ pub use date::{parse_date, Date};
 pub use decode::{decode_base64, decode_part, decode_quoted_printable};
 pub use header::{fields, filter_fields, header_end, unfold, Field};
 pub use part::{Kind, Limits, Part};
-pub use search::search;
+pub use search::{search, texts};
 pub use section::{find_part, read_structure, section_range, write_structure, PartInfo, Section};
 pub use thread::{base_subject, canonical_message_id, references};
 pub use tokens::{words, TokenOptions};

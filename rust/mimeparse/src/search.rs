@@ -24,6 +24,24 @@ pub fn search(data: &[u8], root: &PartInfo, needles: &[&str], headers: bool) -> 
     found
 }
 
+/// Give everything that searches of the message's header fields and texts compare to `take`: fields decoded and, where
+/// that differs, as they stand; parts decoded.
+pub fn texts(data: &[u8], root: &PartInfo, take: &mut impl FnMut(&str)) {
+    walk(data, root, true, &mut |text| {
+        take(text);
+        true
+    });
+    for field in fields(
+        data.get(root.header_start..root.body_start)
+            .unwrap_or_default(),
+    ) {
+        let value = unfold(field.value);
+        if value.contains(&b'=') || !value.is_ascii() {
+            take(&String::from_utf8_lossy(&value));
+        }
+    }
+}
+
 /// Give texts to `look` until it returns false; false when it did.
 fn walk(data: &[u8], part: &PartInfo, headers: bool, look: &mut impl FnMut(&str) -> bool) -> bool {
     if headers {

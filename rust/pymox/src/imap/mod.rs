@@ -6,6 +6,7 @@ mod index;
 mod reader;
 mod render;
 mod search;
+mod text;
 
 /// Adds the classes and functions of these files to the module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -13,5 +14,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     index::register(m)?;
     batch::register(m)?;
     search::register(m)?;
+    text::register(m)?;
     render::register(m)
 }

@@ -10,6 +10,10 @@ use pyo3::types::PyTuple;
 use super::batch::{merged, Rows};
 use super::index::{MailboxIndex, SessionView};
 use super::reader::SequenceSet;
+use super::text::{slot, TextIndex};
+
+/// UIDs that match, UIDs that are still to be tested, and ids of messages that the text index does not know.
+type Narrowed = (Vec<u32>, Vec<u32>, Vec<u64>);
 
 /// A search key, ready to be decided.
 #[pyclass(module = "mox._rust", frozen)]
@@ -101,6 +105,48 @@ impl SearchProgram {
     ) -> (Vec<u32>, Vec<u32>) {
         let view = &view.view;
         py.detach(|| index.read().search(view, &self.key))
+    }
+
+    /// The text index can tell something about it.
+    #[getter]
+    fn has_needle(&self) -> bool {
+        self.cold.iter().any(|key| key.needle().is_some())
+    }
+
+    /// Decide ascending `uids` by the text index as far as it can.
+    fn narrow(
+        &self,
+        py: Python<'_>,
+        index: &MailboxIndex,
+        view: &SessionView,
+        text: &TextIndex,
+        uids: Vec<u32>,
+    ) -> PyResult<Narrowed> {
+        let view = &view.view;
+        let needles: Vec<&str> = self.cold.iter().map(|k| k.needle().unwrap_or("")).collect();
+        Ok(py.detach(|| -> std::io::Result<Narrowed> {
+            let index = index.read();
+            let plan = index.plan(view, &self.key);
+            let mut lookup = text.lookup(&needles);
+            let (mut found, mut open, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+            for uid in uids {
+                let Some(facts) = index.facts(uid) else {
+                    continue;
+                };
+                let id = facts.message_id();
+                let known = lookup.block(id)?;
+                if !known.is_some_and(|known| known.has(slot(id))) {
+                    unknown.push(id);
+                }
+                let cold = |number| known.and_then(|known| known.of(number, slot(id)));
+                match plan.decide(&facts, view, &cold) {
+                    Some(true) => found.push(uid),
+                    Some(false) => {}
+                    None => open.push(uid),
+                }
+            }
+            Ok((found, open, unknown))
+        })?)
     }
 
     /// UIDs of rows (uid, *columns) that match.

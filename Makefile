@@ -7,6 +7,7 @@ EXTENSION := python/mox/_rust.abi3.so
 PEERS := dovecot-imapd dovecot-lmtpd postfix swaks libnet-ssleay-perl libauthen-sasl-perl isync curl mutt neomutt msmtp \
 	fetchmail offlineimap3 unbound knot knot-dnsutils opendkim opendkim-tools gnutls-bin openssl pebble
 RUN_ARGS ?=
+TEST_ARGS ?=
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
 .PHONY: run test lint format bench fuzz build peers clean
@@ -27,9 +28,10 @@ $(EXTENSION): $(VENV)/.ready $(RUST_SOURCES)
 	$(BIN)/maturin develop --release --quiet
 	touch $@
 
+# TEST_ARGS='-m "not interop"' leaves out what needs whole servers and real peers.
 test: build
 	cargo test --workspace --exclude pymox --quiet
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 lint: build
 	$(BIN)/ruff check python tests benches
@@ -58,6 +60,7 @@ bench: build
 FUZZ_SECONDS ?= 60
 fuzz: build
 	PROPTEST_CASES=20000 cargo test --workspace --exclude pymox --release --quiet
+	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 1200
 	fuzz/run $(FUZZ_SECONDS)
 
 # Debian's servers and clients that the interop tests and the benchmarks use.

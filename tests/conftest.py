@@ -11,7 +11,9 @@ import pytest
 from tests.server_process import MoxProcess
 
 # A time limit for each example fails on a busy machine; tests of time measure it themselves.
-hypothesis.settings.register_profile("mox", deadline=None)
+hypothesis.settings.register_profile("mox", deadline=None, max_examples=50)
+# `make fuzz` takes this one.
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("mox")
 
 # Tests wait for the disk many thousand times; a disk in memory answers at once.
@@ -21,6 +23,12 @@ if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMOR
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Over several processes, the files that take long come first, so that none is left alone with one at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("interop") is None)
 
 
 @pytest.fixture

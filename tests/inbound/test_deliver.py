@@ -231,6 +231,39 @@ async def test_dmarc(make: Make) -> None:
     assert not kept[-1].is_rejected
 
 
+async def test_an_organization_is_known_by_good_mail_for_any_mailbox(make: Make) -> None:
+    kept: list[EvaluatedDmarc] = []
+
+    class Taker:
+        async def add(self, evaluated: EvaluatedDmarc) -> None:
+            kept.append(evaluated)
+
+    rule = Ruleset(Mailbox="Work", SMTPMailFromRegexp="@good")
+    world = make(one(destination=Destination(Rulesets=[rule])))
+    world.neighbours.evaluations = Taker()
+    await world.deliver("mjl@mox.example")
+    for flags, is_optional in ((JUNK, True), (NOTJUNK, False)):
+        await world.flag("Work", flags)
+        assert await world.one(sender="x@plain.example", author="boss@good.example") == (550, "dmarc-policy")
+        assert kept[-1].is_optional is is_optional
+
+
+@pytest.mark.parametrize(
+    ("sent_to", "author", "reason"),
+    [
+        ("x@XN--NDA.example", "x@xn--nda.example", "msgtofull"),
+        ("other@sub.xn--nda.example", "x@xn--nda.example", "msgtoorgdomain"),
+        # Only suffixes of registries separate organizations (RFC 7489 erratum 6729).
+        ("other@one.github.io", "x@two.github.io", "msgtoorgdomain"),
+        ("other@one.example", "x@two.example", "no-bad-signals"),
+    ],
+)
+async def test_answers_are_welcome(make: Make, sent_to: str, author: str, reason: str) -> None:
+    world = make()
+    await world.send_to(sent_to)
+    assert await world.one(sender="", author=author) == (250, reason)
+
+
 @pytest.mark.holds("smtp-in-e3be2e")
 async def test_block_list_and_subject_pass(make: Make) -> None:
     rules = ListenerRules(dnsbls=("bl.example",))

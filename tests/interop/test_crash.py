@@ -6,6 +6,7 @@ shown by `tests/store/test_engine.py`.
 """
 
 import asyncio
+import os
 import random
 import re
 import threading
@@ -24,7 +25,7 @@ from tests.server_process import MoxProcess
 
 pytestmark = pytest.mark.interop
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("MOX_CRASH_ROUNDS", "8"))
 CONNECTIONS = 20
 MARK = re.compile(rb"^mark: (\S+)\r\n", re.MULTILINE)
 

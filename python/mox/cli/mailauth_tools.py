@@ -17,9 +17,10 @@ from mox.cli.command import Command, CommandError, Invocation
 from mox.cli.config_domains import domain_argument
 from mox.cli.dns_tools import Lines, dnssec, ip_argument, lookup_failed, print_lines
 from mox.config.pem import PemError, parse_pem, render_pem
+from mox.dns import psl
 from mox.dns.names import Domain, DomainError, IPAddress, parse_domain
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
-from mox.mailauth import dkim, dmarc, psl, spf
+from mox.mailauth import dkim, dmarc, spf
 from mox.mailauth.canon import BytesBody, MalformedHeader
 from mox.mailauth.dkim import DkimResult, Policy, Verdict
 from mox.mailauth.dkimkey import KeyRecord, record_for

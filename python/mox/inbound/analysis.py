@@ -19,6 +19,7 @@ from mox.config.account import Ruleset
 from mox.config.live import Config
 from mox.config.rules import CompiledRuleset
 from mox.config.tables import Found
+from mox.dns.psl import organizational_domain
 from mox.dns.resolver import Resolver
 from mox.inbound import rulesets, subjectpass, volume
 from mox.inbound.incoming import Incoming
@@ -30,7 +31,6 @@ from mox.junk.scoring import NOTHING_LEARNED, classify
 from mox.mailauth import dnsbl
 from mox.mailauth.dnsbl import HealthCache
 from mox.mailauth.iprev import IprevStatus
-from mox.mailauth.psl import organizational_domain
 from mox.smtp.address import Path, encode_localpart, to_unicode
 from mox.store import history, mailboxes, reputation, settings, training
 from mox.store.account import Account
@@ -210,20 +210,14 @@ class Analyst:
 
     async def knows(self, analysis: Analysis) -> bool:
         """The account has good mail from the author's organization, or wrote there."""
-        record, now_ms = analysis.record, time.time_ns() // 1_000_000
-        organization = record.msg_from_org_domain
+        organization = analysis.record.msg_from_org_domain
 
         def read(tx: Tx) -> bool:
-            box = mailboxes.find(tx, analysis.decision.destined or analysis.decision.mailbox)
-            ever = TxHistory(tx, box.id if box else -1, now_ms)
-            found = ever.answers(
-                [
-                    Question(Kind.MSG_FROM_ORG_DOMAIN, organization, now_ms, 20, True),
-                    Question(Kind.MSG_FROM_ORG_DOMAIN, organization, now_ms, 20, False),
-                    Question(Sent.ORG_DOMAIN, organization, now_ms),
-                ]
-            )
-            return any(not verdict.is_junk for verdicts in found for verdict in verdicts)
+            if reputation.has_good(tx, Kind.MSG_FROM_ORG_DOMAIN, organization):
+                return True
+            now_ms = time.time_ns() // 1_000_000
+            (sent,) = history.answers(tx, 0, now_ms, [Question(Sent.ORG_DOMAIN, organization, now_ms)])
+            return bool(sent)
 
         return await analysis.account.read(read)
 

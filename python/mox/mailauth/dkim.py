@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from mox import metrics
+from mox.dns import psl
 from mox.dns.names import Domain
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
-from mox.mailauth import psl
 from mox.mailauth.canon import Body, BodySpec, signed_data, split_header
 from mox.mailauth.dkimkey import (
     MAX_RSA_BITS,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
+from mox.dns.psl import organizational_domain
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
 from mox.mailauth.dkim import DkimResult, DkimStatus
 from mox.mailauth.dmarcrecord import (
@@ -22,7 +23,6 @@ from mox.mailauth.dmarcrecord import (
     parse_consent_record,
     parse_record,
 )
-from mox.mailauth.psl import organizational_domain
 from mox.mailauth.spf import SpfResult, SpfStatus
 
 

@@ -12,11 +12,11 @@ import msgspec
 
 from mox import log
 from mox.dns.names import DomainError, parse_domain
+from mox.dns.psl import organizational_domain
 from mox.dns.resolver import DnsTemporary, Resolver
 from mox.mailauth import dmarc
 from mox.mailauth.dmarc import DmarcStatus
 from mox.mailauth.dmarcrecord import ReportUri
-from mox.mailauth.psl import organizational_domain
 from mox.message.compose import base64_part, format_date, multipart, text_part
 from mox.reports import evaluations, suppressed
 from mox.reports.dmarcreport import Feedback, Metadata, Row, render_xml

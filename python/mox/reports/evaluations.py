@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from mox.dns.psl import organizational_domain
 from mox.inbound.hooks import EvaluatedDmarc
-from mox.mailauth.psl import organizational_domain
 from mox.outbound.records import now_ms
 from mox.reports.dmarcreport import DkimAuth, PolicyPublished, Reason, Row, SpfAuth
 from mox.smtp.address import to_unicode

@@ -14,11 +14,11 @@ from mox import log, metrics
 from mox.config.live import Config
 from mox.config.tables import Reports
 from mox.dns.names import DomainError, parse_domain
+from mox.dns.psl import organizational_domain
 from mox.inbound.hooks import ExaminedReport
 from mox.inbound.incoming import Incoming
 from mox.mailauth.dkim import DkimResult, DkimStatus
 from mox.mailauth.dmarc import DmarcStatus
-from mox.mailauth.psl import organizational_domain
 from mox.mailauth.spf import SpfStatus
 from mox.outbound.tlsresult import FailureType
 from mox.reports import dmarcreport, tlsreport

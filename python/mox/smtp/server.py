@@ -6,13 +6,13 @@ from pathlib import Path
 from mox import log, metrics
 from mox.config.live import Config
 from mox.config.model import Listener
+from mox.dns import psl
 from mox.dns.resolver import Resolver
 from mox.dns.static import StaticResolver
 from mox.dns.system import SystemResolver
 from mox.inbound.deliver import Deliverer, Neighbours
 from mox.inbound.localzone import add_keys, local_resolver
 from mox.inbound.notify import Notifier
-from mox.mailauth import psl
 from mox.net.conn import Connection
 from mox.net.limits import ConnectionLimiter, RateLimiter
 from mox.net.tls import ServerTls

@@ -5,19 +5,19 @@ from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from typing import Any
 
-from publicsuffixlist import PublicSuffixList
-
+from mox.dns.names import DomainError, parse_domain
+from mox.dns.psl import organizational_domain
 from mox.store.engine import Tx
 
 
-@lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
-
-
 @lru_cache(maxsize=4096)
-def _org_domain(domain: str) -> str:
-    return _suffixes().privatesuffix(domain) or domain
+def _domains(text: str) -> tuple[str, str]:
+    """A domain as a header has it, and its organizational domain, both in Unicode, as senders are asked for."""
+    try:
+        found = parse_domain(text)
+        return found.name, parse_domain(organizational_domain(found.ascii)).name
+    except DomainError:
+        return text.lower(), text.lower()
 
 
 def sent_ms(date: str, received_ms: int) -> int:
@@ -33,13 +33,13 @@ def add_from(tx: Tx, message_id: int, parsed: Any, received_ms: int) -> None:
     """Record the addresses of a message that was put into the mailbox with the use `\\Sent`."""
     when = sent_ms(parsed.date, received_ms)
     addresses = {
-        (domain.lower(), localpart)
+        (*_domains(domain), localpart)
         for _, localpart, domain in (*parsed.to, *parsed.cc, *parsed.bcc)
         if localpart and domain
     }
     tx.many(
         "INSERT INTO recipient VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(tx.account_id, domain, local, message_id, _org_domain(domain), when) for domain, local in sorted(addresses)],
+        [(tx.account_id, domain, local, message_id, org, when) for domain, org, local in sorted(addresses)],
     )
 
 

@@ -98,6 +98,12 @@ def forget(tx: Tx, messages: Sequence[tuple[int, int]]) -> None:
         )
 
 
+def has_good(tx: Tx, kind: Kind, name: str) -> bool:
+    """There is a message that is not junk, for whatever mailbox."""
+    sql = "SELECT 1 FROM reputation WHERE account_id = ? AND kind = ? AND name = ? AND is_junk = 0 LIMIT 1"
+    return tx.one(sql, tx.account_id, int(kind), name) is not None
+
+
 class Volume(Struct, frozen=True):
     """Messages and bytes received from a network in the last minute and in the last 24 hours."""
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from mox.dns import psl
 from mox.dns.names import parse_domain
-from mox.mailauth import psl
 from tests.conftest import DATA
 
 

@@ -53,6 +53,7 @@ QUICK := $(findstring --quick,$(BENCH_ARGS))
 bench: build
 	$(BIN)/python -m benches.servers $(BENCH_ARGS)
 	$(BIN)/pytest benches --timeout 600 $(if $(QUICK),--benchmark-disable,--benchmark-only --benchmark-sort=name)
+	$(if $(QUICK),,$(BIN)/python -m benches.junk)
 	$(if $(QUICK),,$(BIN)/python -m benches.instructions)
 	cargo bench --workspace --exclude pymox --quiet --benches -- $(if $(QUICK),--test,--noplot)
 

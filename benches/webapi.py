@@ -13,7 +13,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,11 +34,17 @@ def request(url: str, user: str, password: str, message: dict[str, object]) -> b
     return head.encode() + body
 
 
-async def one_connection(url: str, data: bytes, until: float, took: list[float]) -> None:
+def again(data: bytes, until: float) -> Iterator[bytes]:
+    """The same request until a time."""
+    while time.perf_counter() < until:
+        yield data
+
+
+async def one_connection(url: str, requests: Iterable[bytes], took: list[float]) -> None:
     """Request after request on a kept connection."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-    while time.perf_counter() < until:
+    for data in requests:
         started = time.perf_counter()
         writer.write(data)
         head = await reader.readuntil(b"\r\n\r\n")
@@ -53,12 +59,12 @@ async def one_connection(url: str, data: bytes, until: float, took: list[float])
 async def measure(url: str, data: bytes, connections: int, seconds: float) -> tuple[float, list[float]]:
     """(requests a second, seconds each took, ascending)"""
     warm: list[float] = []
-    await one_connection(url, data, time.perf_counter() + 0.5, warm)
+    await one_connection(url, again(data, time.perf_counter() + 0.5), warm)
     took: list[float] = []
     started = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
-            group.create_task(one_connection(url, data, started + seconds, took))
+            group.create_task(one_connection(url, again(data, started + seconds), took))
     return len(took) / (time.perf_counter() - started), sorted(took)
 
 

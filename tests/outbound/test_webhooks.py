@@ -198,7 +198,7 @@ async def test_redirects_that_keep_the_payload(tmp_path: Path) -> None:
         # Credentials are for the first server only.
         assert "authorization" not in call.headers and one.calls[0].headers["authorization"] == "Basic secret"
         one.location["/a"] = one.url("/a")
-        async with caller(tmp_path) as made:
+        async with caller(tmp_path / "other") as made:
             outcome = await made.post(one.url("/a"), "", "{}")
         assert not outcome.success and "redirects" in outcome.error
 

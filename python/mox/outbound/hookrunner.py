@@ -1,17 +1,18 @@
 """The loop that makes webhook calls that are due: at most one at a time for a URL, a bounded number in all."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 import apsw
 
 from mox import log, metrics
 from mox.outbound import hooks, lanes
+from mox.outbound.claimloop import ClaimLoop
 from mox.outbound.hooks import CallOutcome
-from mox.outbound.queue import HOOK_TOPIC, Queue
-from mox.outbound.records import Hook, now_ms
-from mox.outbound.runner import DATABASE_RETRY_S, MAX_SLEEP_S, RENEW_INTERVAL_S, new_owner
+from mox.outbound.queue import Queue
+from mox.outbound.records import Hook
+from mox.outbound.runner import RENEW_INTERVAL_S, new_owner
+from mox.store.engine import Tx
 
 # One at a time for a URL, so this many URLs may hang before others wait. mox has 10.
 MAX_CALLS = 100
@@ -29,32 +30,23 @@ class HookRunner:
     def __init__(self, queue: Queue, call: Call) -> None:
         self._queue, self._call = queue, call
         self.owner = new_owner()
-        self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = ClaimLoop(
+            queue,
+            lanes.Kind.HOOK,
+            MAX_CALLS,
+            lambda tx, room: hooks.claim(tx, self.owner, room),
+            self._attempt,
+            "webhook",
+        )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Call until `stopping` is set and the running calls have ended."""
-        stop_kicks = self._queue.on_kick(self._wake.set, HOOK_TOPIC)
-        waker = asyncio.create_task(self._wake_when(stopping))
         renewer = asyncio.create_task(self._renew())
         try:
-            while not stopping.is_set():
-                try:
-                    await self._round()
-                except (apsw.Error, OSError) as err:
-                    _logger.error("looking at the webhook queue", err=str(err))
-                    await asyncio.sleep(DATABASE_RETRY_S)
-            if self._tasks:
-                await asyncio.wait(self._tasks)
+            await self._loop.run(stopping)
         finally:
-            stop_kicks()
-            for task in (waker, renewer, *self._tasks):
-                task.cancel()
-            await asyncio.gather(waker, renewer, *self._tasks, return_exceptions=True)
-
-    async def _wake_when(self, stopping: asyncio.Event) -> None:
-        await stopping.wait()
-        self._wake.set()
+            renewer.cancel()
+            await asyncio.gather(renewer, return_exceptions=True)
 
     async def _renew(self) -> None:
         while True:
@@ -64,29 +56,8 @@ class HookRunner:
             except (apsw.Error, OSError) as err:
                 _logger.error("keeping the leases of webhook calls", err=str(err))
 
-    async def _round(self) -> None:
-        self._wake.clear()
-        room = MAX_CALLS - len(self._tasks)
-        claimed = await self._queue.record(lambda tx: hooks.claim(tx, self.owner, room)) if room else []
-        for hook in claimed:
-            task = asyncio.create_task(self._attempt(hook))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-        if not claimed:
-            await self._sleep(has_room=room > 0)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._wake.set()
-        if not task.cancelled() and (err := task.exception()) is not None:
-            _logger.error("recording a webhook call", err=str(err))
-
-    async def _sleep(self, has_room: bool) -> None:
-        at = await self._queue.read(lambda tx: lanes.next_ms(tx, lanes.Kind.HOOK)) if has_room else None
-        wait_s = MAX_SLEEP_S if at is None else min(MAX_SLEEP_S, max(0.0, (at - now_ms()) / 1000))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._wake.wait()
+    def _claim(self, tx: Tx, room: int) -> list[Hook]:
+        return hooks.claim(tx, self.owner, room)
 
     async def _attempt(self, hook: Hook) -> None:
         try:

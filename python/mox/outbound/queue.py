@@ -18,8 +18,7 @@ from mox.outbound.records import Message, NewMessage, insert, next_id, now_ms
 from mox.smtp.address import to_unicode
 from mox.store.engine import Engine, Tx
 
-TOPIC = "queue"
-HOOK_TOPIC = "hooks"
+_TOPICS = {lanes.Kind.MESSAGE: "queue", lanes.Kind.HOOK: "hooks"}
 # A file without a record may belong to an `add` that is not committed yet; after this time it does not.
 ORPHAN_AGE_S = 3600.0
 # Enough for the header of any message that we accept.
@@ -102,9 +101,10 @@ class Queue:
             if small is None:
                 await asyncio.to_thread(self.remove_files, [file])
             raise
-        if small is not None and any(message.next_ms <= now_ms() for message in messages):
+        next_ms = min(message.next_ms for message in messages)
+        if small is not None and next_ms <= now_ms():
             self._recent.put(file, small)
-        self.kick()
+        self.kick(next_ms)
         return ids
 
     async def write(self, change: Callable[[Tx], T]) -> T:
@@ -122,17 +122,17 @@ class Queue:
         """Run a function on a snapshot."""
         return await self._engine.read(look)
 
-    def kick(self) -> None:
-        """Have the runners of all processes look at the queue."""
-        self._bus.publish(TOPIC, b"")
+    def kick(self, at_ms: int = 0) -> None:
+        """Have the runners of all processes look at the queue, at the latest when something is due at `at_ms`."""
+        self._bus.publish(_TOPICS[lanes.Kind.MESSAGE], b"%d" % at_ms)
 
     def kick_hooks(self) -> None:
         """The same for those who call webhooks."""
-        self._bus.publish(HOOK_TOPIC, b"")
+        self._bus.publish(_TOPICS[lanes.Kind.HOOK], b"0")
 
-    def on_kick(self, callback: Callable[[], None], topic: str = TOPIC) -> Callable[[], None]:
-        """Call `callback` on the loop whenever something may be due; returns what ends that."""
-        return self._bus.subscribe(topic, lambda _payload: callback())
+    def on_kick(self, callback: Callable[[int], None], kind: lanes.Kind) -> Callable[[], None]:
+        """Call `callback` on the loop whenever something may be due, with the time of that; returns what ends it."""
+        return self._bus.subscribe(_TOPICS[kind], lambda payload: callback(int(payload)))
 
     async def body(self, message: Message) -> bytes | Path:
         """What follows the prefix of a message: its bytes, or the file that has them. Raises apsw.Error."""

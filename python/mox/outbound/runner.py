@@ -1,11 +1,8 @@
-"""The loop that delivers what is due, in each process that may deliver.
-
-It claims by lease as many transactions as it has room for, runs each in a task, records the outcomes, and sleeps until
-something is due or somebody kicks. How a message is delivered is the caller's `deliver`.
+"""Delivers what is due, in each process that may deliver: each claim is tried, its senders are told what they want to
+know, its outcomes are recorded. How a message is delivered is the caller's `deliver`.
 """
 
 import asyncio
-import contextlib
 import os
 import random
 import secrets
@@ -19,6 +16,7 @@ from mox import log, metrics
 from mox.message.dsn import Action
 from mox.outbound import claims, hooks, lanes, outcomes
 from mox.outbound.backoff import Schedule
+from mox.outbound.claimloop import ClaimLoop
 from mox.outbound.claims import Claim, Claimer
 from mox.outbound.notifier import Notify, SenderNotifier
 from mox.outbound.outcomes import Effects, Outcome
@@ -26,11 +24,9 @@ from mox.outbound.queue import Queue
 from mox.outbound.records import Message, Result, columns, from_row, now_ms, to_column, with_result
 from mox.store.engine import Tx
 
-MAX_SLEEP_S = 3600.0
 RENEW_INTERVAL_S = 60.0
 CLEAN_UP_FIRST_S = 3.0
 CLEAN_UP_INTERVAL_S = 3600.0
-DATABASE_RETRY_S = 1.0
 INTERRUPTED = "interrupted"
 
 Deliver = Callable[[Claim], Awaitable[Sequence[Outcome]]]
@@ -98,30 +94,20 @@ class Runner:
             lane_limit=lambda domain: self._limits.per_local_domain if is_local(domain) else self._limits.per_domain,
             dice=random.Random(),
         )
-        self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = ClaimLoop(
+            queue, lanes.Kind.MESSAGE, self._limits.transactions, self._claimer.claim, self._attempt, "queue"
+        )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set and the running attempts have ended. When cancelled, attempts are cut off
         and are due again at the next start."""
-        stop_kicks = self._queue.on_kick(self._wake.set)
-        waker = asyncio.create_task(self._wake_when(stopping))
         upkeep = asyncio.create_task(self._upkeep())
         try:
             await self._release_quietly(release_dead)
-            while not stopping.is_set():
-                try:
-                    await self._round()
-                except (apsw.Error, OSError) as err:
-                    _logger.error("looking at the queue", err=str(err))
-                    await asyncio.sleep(DATABASE_RETRY_S)
-            if self._tasks:
-                await asyncio.wait(self._tasks)
+            await self._loop.run(stopping)
         finally:
-            stop_kicks()
-            for task in (waker, upkeep, *self._tasks):
-                task.cancel()
-            await asyncio.gather(waker, upkeep, *self._tasks, return_exceptions=True)
+            upkeep.cancel()
+            await asyncio.gather(upkeep, return_exceptions=True)
             await self._release_quietly(_release)
 
     async def _release_quietly(self, release: Callable[[Tx, str], int]) -> None:
@@ -130,36 +116,6 @@ class Runner:
             await self._queue.record(lambda tx: release(tx, self.owner))
         except (apsw.Error, OSError) as err:
             _logger.error("releasing messages", err=str(err))
-
-    async def _wake_when(self, stopping: asyncio.Event) -> None:
-        await stopping.wait()
-        self._wake.set()
-
-    async def _round(self) -> None:
-        """Start what is due and fits; otherwise wait for a reason to look again."""
-        self._wake.clear()
-        room = self._limits.transactions - len(self._tasks)
-        claimed = await self._queue.record(lambda tx: self._claimer.claim(tx, room)) if room else []
-        for claim in claimed:
-            task = asyncio.create_task(self._attempt(claim))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-        if not claimed:
-            await self._sleep(has_room=room > 0)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._wake.set()
-        if not task.cancelled() and (err := task.exception()) is not None:
-            # The database did not take the outcome: the message is due again by its schedule.
-            _logger.error("recording an outcome", err=str(err))
-
-    async def _sleep(self, has_room: bool) -> None:
-        at = await self._queue.read(lambda tx: lanes.next_ms(tx, lanes.Kind.MESSAGE)) if has_room else None
-        wait_s = MAX_SLEEP_S if at is None else min(MAX_SLEEP_S, max(0.0, (at - now_ms()) / 1000))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._wake.wait()
 
     async def _upkeep(self) -> None:
         """Renew leases, and clean up from time to time."""

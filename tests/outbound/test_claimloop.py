@@ -75,12 +75,3 @@ async def test_kicks_for_later_than_it_waits_for_change_nothing(
         queue.kick(0 if kick_in_ms is None else now_ms() + kick_in_ms)
         await settled()
         assert queue.looks == looks
-
-
-async def test_it_wakes_when_something_is_due() -> None:
-    queue = Looked(now_ms() + 20)
-    async with looping(queue):
-        queue.next_ms = None
-        async with asyncio.timeout(10):
-            while queue.looks == 1:
-                await asyncio.sleep(0.005)

@@ -29,6 +29,8 @@ authentications = Counter("mox_authentication", "Log-in attempts.", ["protocol",
 deliveries = Counter("mox_smtpserver_delivery", "Incoming deliveries.", ["result", "reason"])
 smtp_submissions = Counter("mox_smtpserver_submission", "Submitted messages.", ["result"])
 smtp_errors = Counter("mox_smtpserver_errors", "Errors that do not stop a message.", ["error"])
+subjectpass_generated = Counter("mox_subjectpass_generate", "Subject passes that refusals offered.")
+subjectpass_verifications = Counter("mox_subjectpass_verify", "Subject passes that messages came with.", ["result"])
 smtp_starttls = Counter("mox_smtpserver_delivery_starttls", "STARTTLS of incoming connections.")
 smtp_starttls_errors = Counter(
     "mox_smtpserver_delivery_starttls_errors", "Handshakes of incoming connections that failed.", ["reason"]

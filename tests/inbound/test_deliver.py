@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mox import metrics
 from mox.config.account import Account, Destination, Ruleset, SubjectPassSection
 from mox.config.domain import Alias, ReportAddress
 from mox.config.model import LimitsSection
@@ -278,6 +279,7 @@ async def test_subject_pass(make: Make) -> None:
     rules = ListenerRules(dnsbls=("bl.example",))
     world = make(one(SubjectPass=SubjectPassSection(Period=timedelta(hours=12))))
     world.resolver.add("10.2.0.192.bl.example", "A", ["127.0.0.2"])
+    before = subject_passes()
     outcome = (await world.deliver("mjl@mox.example", rules=rules))[0]
     assert outcome.reply is not None and outcome.reason == "give-subjectpass"
     assert (outcome.reply.code, outcome.reply.enhanced) == (550, "5.7.1")
@@ -287,6 +289,14 @@ async def test_subject_pass(make: Make) -> None:
         550,
         "give-subjectpass",
     )
+    assert [now - then for now, then in zip(subject_passes(), before, strict=True)] == [2, 1, 1]
+
+
+def subject_passes() -> list[float]:
+    """Metrics: offered, good ones, bad ones."""
+    verified = metrics.subjectpass_verifications
+    counters = (metrics.subjectpass_generated, verified.labels("ok"), verified.labels("fail"))
+    return [counter.collect()[0].samples[0].value for counter in counters]
 
 
 @pytest.mark.holds("smtp-in-4187fa")

@@ -12,7 +12,7 @@ import apsw
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mox import log
+from mox import log, metrics
 from mox._rust import split_fields
 from mox.config.account import Account as AccountConfig
 from mox.config.account import Ruleset
@@ -117,6 +117,8 @@ class Analyst:
             facts = replace(facts, dnsbl=await self._listings(dnsbls, incoming))
             decision = decide(facts)
             assert isinstance(decision, Decision)
+        if decision.reason == "give-subjectpass":
+            metrics.subjectpass_generated.inc()
         return Analysis(account, found, config, decision, record, rule.ruleset if rule else None)
 
     def _base_facts(
@@ -203,9 +205,13 @@ class Analyst:
         token = subjectpass.generate(author, key, now_s)
         try:
             subjectpass.verify(incoming.parsed.subject, author, key, period_s, now_s)
-        except subjectpass.SubjectPassError as err:
-            _logger.debug("no subject pass", err=str(err))
+        except subjectpass.NoToken:
             return replace(facts, token=token)
+        except subjectpass.SubjectPassError as err:
+            _logger.debug("bad subject pass", err=str(err))
+            metrics.subjectpass_verifications.labels("fail").inc()
+            return replace(facts, token=token)
+        metrics.subjectpass_verifications.labels("ok").inc()
         return replace(facts, token=token, subject_pass=author)
 
     async def knows(self, analysis: Analysis) -> bool:

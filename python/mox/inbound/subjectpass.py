@@ -19,6 +19,10 @@ class SubjectPassError(Exception):
     """There is no token, or it is not good; the text says why."""
 
 
+class NoToken(SubjectPassError):
+    """The subject has none."""
+
+
 def generate(from_address: str, key: str, now_s: int) -> str:
     """A token for the author's address (domain in Unicode)."""
     start = ((VERSION << 28) | (now_s >> _TIME_SHIFT & _TIME_MASK)).to_bytes(4)
@@ -27,10 +31,10 @@ def generate(from_address: str, key: str, now_s: int) -> str:
 
 
 def verify(subject: str, from_address: str, key: str, period_s: float, now_s: int) -> None:
-    """Look for a token in a decoded subject. Raises SubjectPassError."""
+    """Look for a token in a decoded subject. Raises SubjectPassError, NoToken."""
     found = _TOKEN.search(subject)
     if found is None:
-        raise SubjectPassError("no token in the subject")
+        raise NoToken("no token in the subject")
     try:
         data = base64.urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4))
     except binascii.Error as err:

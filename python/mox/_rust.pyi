@@ -314,8 +314,11 @@ class FlagPlan:
     def touched(self) -> int:
         """Bits that change in any of them."""
     @property
-    def has_keywords(self) -> bool:
-        """A message that is meant has keywords."""
+    def keywords(self) -> list[str]:
+        """Of the messages that are meant, in no order."""
+    @property
+    def totals(self) -> tuple[int, int, int, int, int]:
+        """How many messages are meant, how many of them are deleted, unread, unseen, and their octets."""
     @property
     def counts(self) -> tuple[int, int, int]:
         """How many messages more are deleted, unread, unseen."""
@@ -450,6 +453,9 @@ class Threader:
 def quote_string(value: str, utf8: bool = False) -> bytes: ...
 def quote_astring(value: str, utf8: bool = False) -> str: ...
 def quote_mailbox(name: str, utf8: bool = False) -> bytes: ...
+def render_search(numbers: Sequence[int], modseq: int) -> bytes:
+    """`* SEARCH` lines, at least one; with the highest modification sequence unless that is 0."""
+
 def render_vanished(uids: Sequence[int], earlier: bool = False) -> bytes:
     """VANISHED lines of bounded length for ascending UIDs."""
 

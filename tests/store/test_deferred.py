@@ -9,6 +9,8 @@ from mox.net.bus import LocalBus
 from mox.store import deferred, messages, verify
 from mox.store.account import Account
 from mox.store.changes import FlagsChanged
+from mox.store.errors import OverQuota
+from mox.store.policy import Policy
 from mox.store.reader import News
 from mox.store.store import Store
 from mox.store.types import Flag
@@ -18,8 +20,8 @@ INBOX = 1
 COUNT = deferred.MANY + 20
 
 
-async def pending(account: Account) -> list[deferred.FlagChange]:
-    return await account.read(lambda tx: deferred.since(tx, 0), early=True)
+async def pending(account: Account) -> list[object]:
+    return await account.read(lambda tx: [*deferred.flag_changes(tx, 0), *deferred.copies(tx, 0)], early=True)
 
 
 async def rows(box: Box) -> list[tuple[int, int, int]]:
@@ -43,10 +45,18 @@ class Watched:
         self.account.release_index(INBOX)
         self.account.unsubscribe(self.changes)
 
-    async def store(self, uids: list[int], mode: str, flags: int, told: int = 0) -> deferred.Deferred | None:
-        done = await self.account.change_flags(INBOX, uids, mode, flags, told)
+    async def store(self, uids: list[int], mode: str, flags: int, told: int = 0) -> deferred.FlagsDone | None:
+        done = await self.account.defer(
+            INBOX, lambda tx, index: deferred.change_flags(tx, INBOX, index, uids, mode, flags, told)
+        )
         if done is not None and done.change is not None:
             await self.account.take_in(News(done.change.modseq, boxes=[done.mailbox], flagged=[done.change]))
+        return done
+
+    async def copy(self, uids: list[int], target_id: int) -> deferred.CopyDone | None:
+        done = await self.account.defer(INBOX, lambda tx, index: deferred.copy(tx, INBOX, index, uids, target_id, 5))
+        if done is not None:
+            await self.account.take_in(News(done.copy.modseq, boxes=[done.target], added=[done.copy.added]))
         return done
 
     def indexed(self) -> list[tuple[int, int, int]]:
@@ -104,9 +114,10 @@ async def test_another_process_sees_it_and_a_crash_loses_nothing(tmp_path: Path)
             # Nobody woke this process: its index is behind.
             assert await session.store(list(range(1, COUNT + 1)), "+", Flag.DELETED) is None
             await session.account.sync()
+            await watcher.account.sync()
             watcher.changes.take()
             assert await session.store(list(range(1, COUNT + 1)), "+", Flag.DELETED) is not None
-            # It loads the change before it is in the rows, or reads of it, and applies it itself.
+            # It reads of the change before it is in the rows, and applies it itself.
             await watcher.account.sync()
             assert watcher.indexed() == session.indexed()
             assert [c.uids for c in watcher.changes.take() if isinstance(c, FlagsChanged)] == [
@@ -127,10 +138,54 @@ async def test_expunge_in_the_same_batch_sees_it(full: Box) -> None:
         assert await full.problems() == []
 
 
+async def test_a_copy_is_told_at_once_and_settled_by_the_next_look(full: Box) -> None:
+    await full.flag("Inbox", [2, 5], "+", Flag.SEEN | Flag.NOTJUNK, ["work"])
+    await full.expunge("Inbox", [7])
+    archive = (await full.mailbox("Archive")).id
+    async with Watched(full) as session:
+        done = await session.copy(list(range(1, COUNT + 1)), archive)
+        assert done is not None and (done.target.messages, done.target.unseen) == (COUNT - 1, COUNT - 3)
+        assert "work" in done.target.keywords
+        # What changes afterwards does not change the copies.
+        await session.store(list(range(1, COUNT + 1)), "+", Flag.DELETED)
+        assert len(await pending(full.account)) == 2
+        assert done.copy.added in session.changes.take()
+        await full.expunge("Inbox", list(range(1, 20)))
+        assert await full.uids("Archive") == list(range(1, COUNT))
+        rows = await full.see(messages.hot_rows, archive)
+        assert [row[0] for row in rows if row[1] & Flag.SEEN] == [2, 5]
+        assert not any(row[1] & Flag.DELETED for row in rows)
+        assert {row[3] for row in rows} == {done.copy.modseq}
+        assert await full.problems() == []
+
+
+async def test_a_copy_into_a_mailbox_that_is_open(full: Box) -> None:
+    archive = (await full.mailbox("Archive")).id
+    async with Watched(full) as session:
+        index = await full.account.open_index(archive)
+        await session.copy(list(range(1, COUNT + 1)), archive)
+        assert index.live_uids() == list(range(1, COUNT + 1))
+        full.account.release_index(archive)
+
+
+async def test_copies_are_refused_at_once(tmp_path: Path) -> None:
+    content = letter()
+    policy = Policy(quota=len(content) * (COUNT + 10))
+    async with Store(tmp_path, LocalBus(), policy=lambda _: policy).closing() as store:
+        box = Box(await store.open(ACCOUNT))
+        await box.add("Inbox", *([content] * COUNT))
+        archive = (await box.mailbox("Archive")).id
+        async with Watched(box) as session:
+            with pytest.raises(OverQuota):
+                await session.copy(list(range(1, COUNT + 1)), archive)
+            assert await pending(box.account) == []
+
+
 async def test_any_order_of_changes_ends_in_the_same_rows(full: Box) -> None:
     """Deferred and immediate changes, expunges and additions; index and rows agree after each."""
     rng = random.Random(4)
-    deferrals = 0
+    deferrals, copies = 0, 0
+    archive = (await full.mailbox("Archive")).id
     async with Watched(full) as session:
         for _ in range(60):
             uids = [uid for uid in session.index.live_uids() if rng.random() < 0.95]
@@ -145,9 +200,11 @@ async def test_any_order_of_changes_ends_in_the_same_rows(full: Box) -> None:
                 case 2:
                     await full.flag("Inbox", rng.sample(uids, 5), mode, flags)
                     await session.account.sync()
+                case 3:
+                    copies += await session.copy(uids, archive) is not None
                 case _:
                     deferrals += await session.store(uids, mode, flags) is not None
             if rng.random() < 0.3:
                 assert session.indexed() == await rows(full)
                 assert await full.problems() == []
-    assert deferrals > 20
+    assert deferrals > 20 and copies > 4

@@ -260,7 +260,7 @@ class TestMessages:
         result = await box.do(
             messages.set_flags, inbox, [1, 2, 2], "+", Flag.FLAGGED, nothing, unchanged_since=added.modseq
         )
-        assert (result.refused, result.modseq, [r.uid for r in result.rows]) == ([2], added.modseq + 2, [1, 2])
+        assert (result.refused, result.modseq, result.found) == ([2], added.modseq + 2, [1, 2])
         result = await box.do(messages.set_flags, inbox, [1], "+", Flag.FLAGGED, nothing, unchanged_since=0)
         assert (result.refused, result.modseq) == ([1], None)
 

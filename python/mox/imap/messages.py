@@ -51,17 +51,16 @@ async def _set_flags(
     """Deferred where that is possible (`mox.store.deferred`)."""
     mode, flags, keywords = edit
     account = session.opened()
-    assert session.changes is not None and session.index is not None
     if len(uids) >= deferred.MANY and since is None and not keywords:
-        done = await account.change_flags(mailbox_id, uids, mode, flags, session.changes.position)
+        assert session.changes is not None
+        told = session.changes.position
+        done = await account.defer(
+            mailbox_id, lambda tx, index: deferred.change_flags(tx, mailbox_id, index, uids, mode, flags, told)
+        )
         if done is not None:
-            modseq = done.change.modseq if done.change is not None else None
             if done.change is not None:
-                session.changes.own(done.change.modseq)
-                await account.take_in(News(done.change.modseq, boxes=[done.mailbox], flagged=[done.change]))
-            gone = set(session.index.removed(uids))
-            found = [uid for uid in uids if uid not in gone] if gone else uids
-            return messages.StoreResult(found, [], done.before, modseq)
+                await session.took_part(News(done.change.modseq, boxes=[done.mailbox], flagged=[done.change]))
+            return messages.StoreResult(session.existing(uids), [], done.before, None)
     result = await account.write(lambda tx: messages.set_flags(tx, mailbox_id, uids, mode, flags, keywords, since))
     await session.own(result.modseq)
     return result
@@ -78,15 +77,30 @@ async def copy(session: Session, command: Command) -> str:
     sequence, name = command.args
     mailbox, _ = session.selected()
     uids = session.uids(sequence, command.name.startswith("UID"))
-    target_name, now = checked(name), session.ctx.now_ms()
+    target_name = checked(name)
     with store_errors():
-        done = await session.opened().write(
-            lambda tx: messages.copy(tx, mailbox.id, uids, _target(tx, mailbox.id, target_name), now)
-        )
+        done = await _copy(session, mailbox.id, uids, target_name)
     if not done.source:
         raise NoError("no matching messages to copy")
-    await session.own(done.modseq)
     return f"{_copied(done)} copied"
+
+
+async def _copy(session: Session, mailbox_id: int, uids: list[int], name: str) -> messages.Copied:
+    """Deferred where that is possible."""
+    account, now = session.opened(), session.ctx.now_ms()
+    if len(uids) >= deferred.MANY:
+        made = await account.defer(
+            mailbox_id,
+            lambda tx, index: deferred.copy(tx, mailbox_id, index, uids, _target(tx, mailbox_id, name), now),
+        )
+        if made is not None:
+            added = made.copy.added
+            await session.took_part(News(made.copy.modseq, boxes=[made.target], added=[added]))
+            source = session.existing(uids)
+            return messages.Copied(made.target.uidvalidity, source, list(added.uids), made.copy.modseq)
+    done = await account.write(lambda tx: messages.copy(tx, mailbox_id, uids, _target(tx, mailbox_id, name), now))
+    await session.own(done.modseq)
+    return done
 
 
 async def move(session: Session, command: Command) -> str:

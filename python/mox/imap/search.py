@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from mox._rust import Command, MailboxIndex, SearchProgram, SessionView, format_set
+from mox._rust import Command, MailboxIndex, SearchProgram, SessionView, format_set, render_search
 from mox.imap import filters
 from mox.imap.errors import BadError, NoError, uid_required
 from mox.imap.fetch import cut, paths_of
@@ -21,7 +21,6 @@ from mox.store.types import Mailbox
 
 Key = tuple[Any, ...]
 BATCH = 200
-SEARCH_LINE = 100
 PROGRESS_S = 10.0
 _FOREVER_MS = 2**62
 
@@ -159,18 +158,10 @@ async def search(session: Session, command: Command) -> str:
     modseq = target.index.max_modseq(found) if has(key, ("MODSEQ",)) else 0
     numbers = found if is_uid else session.view.seqs(found)
     if options is None and not session.rev2:
-        _old_search(session, numbers, modseq)
+        session.write(render_search(numbers, modseq))
     else:
         esearch_line(session, f'(TAG "{command.tag}")', options, numbers, is_uid, modseq)
     return ""
-
-
-def _old_search(session: Session, numbers: list[int], modseq: int) -> None:
-    """RFC 3501 §7.2.5: at least one line."""
-    tail = f" (MODSEQ {modseq})" if modseq else ""
-    for start in range(0, max(1, len(numbers)), SEARCH_LINE):
-        words = "".join(f" {n}" for n in numbers[start : start + SEARCH_LINE])
-        session.untagged(f"SEARCH{words}{tail}")
 
 
 def saved_part(options: list[Any], found: list[int]) -> list[int]:

@@ -12,6 +12,7 @@ from mox.imap.filters import Notify
 from mox.net.conn import Connection
 from mox.store.account import Account
 from mox.store.changes import Changes
+from mox.store.reader import News
 from mox.store.types import Mailbox, SpecialUse
 
 WRITE_TIMEOUT_S = 300.0
@@ -352,6 +353,18 @@ class Session:
             self.changes.own(modseq)
             await self.opened().sync()
             self.show_keywords()
+
+    async def took_part(self, news: News) -> None:
+        """Like `own`, for an operation that says itself what it changed."""
+        assert self.changes is not None
+        self.changes.own(news.last)
+        await self.opened().take_in(news)
+
+    def existing(self, uids: list[int]) -> list[int]:
+        """Those of `uids` that were not removed."""
+        _, index = self.selected()
+        gone = set(index.removed(uids))
+        return [uid for uid in uids if uid not in gone] if gone else uids
 
     def show_keywords(self) -> None:
         """Tell of keywords that are new in the selected mailbox."""

@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,6 @@ from mox.net.bus import Bus
 from mox.store import blobs, deferred, erasing, mailboxes, messages, reputation
 from mox.store.blobs import BlobFolder
 from mox.store.changes import Changes
-from mox.store.deferred import Deferred
 from mox.store.engine import Engine, Settling, Tx
 from mox.store.errors import EngineClosed
 from mox.store.folder import AccountFolder
@@ -307,6 +306,8 @@ class Account:
                 return
             after = self._state.position
             news = await self.read(lambda tx: read_news(tx, after), early=True)
+            if self._state.needs_rows(news):
+                news = await self.read(lambda tx: read_news(tx, after))
             self._version = version
             if news.last > after:
                 self._tell(news)
@@ -352,14 +353,9 @@ class Account:
             async with self._reading:
                 index = self._state.indexes.get(mailbox_id)
                 if index is None:
-                    rows, pending = await self.read(
-                        lambda tx: (messages.hot_rows(tx, mailbox_id), deferred.since(tx, 0)), early=True
-                    )
+                    rows = await self.read(lambda tx: messages.hot_rows(tx, mailbox_id))
                     index = self._state.indexes[mailbox_id] = MailboxIndex()
                     index.upsert(rows)
-                    for change in pending:
-                        if change.mailbox_id == mailbox_id:
-                            change.apply(index)
                 return index
         except BaseException:
             self.release_index(mailbox_id)
@@ -384,20 +380,17 @@ class Account:
             del self._state.indexes[mailbox_id]
         self._spare_indexes.clear()
 
-    async def change_flags(
-        self, mailbox_id: int, uids: Sequence[int], mode: str, flags: int, told: int
-    ) -> Deferred | None:
-        """Change flags of many messages of a mailbox whose index is open, see `deferred.change`; None when nothing was
-        done, because it is a case for `messages.set_flags`. Raises NoSuchMailbox, and what `write` does."""
+    async def defer(self, mailbox_id: int, fn: Callable[[Tx, MailboxIndex], T | None]) -> T | None:
+        """Run one of the operations of `deferred` on a mailbox whose index is open. None when it was not done: it is
+        one for `messages` then. Raises like `write`."""
         index = self._state.indexes[mailbox_id]
 
-        def work(tx: Tx) -> Deferred | None:
-            if last_modseq(tx) != self._state.position:
-                return None
-            return deferred.change(tx, mailbox_id, index, uids, mode, flags, told)
+        def work(tx: Tx) -> T | None:
+            return fn(tx, index) if last_modseq(tx) == self._state.position else None
 
         done = await self.write(work, early=True)
-        self._deferred.set()
+        if done is not None:
+            self._deferred.set()
         return done
 
     async def _settle(self) -> None:

@@ -1,26 +1,33 @@
-"""Changes of the flags of many messages: one row when they are acknowledged, the messages' own rows a moment later.
+"""STORE and COPY of many messages: one row when they are acknowledged, the messages' own rows a moment later.
 
-STORE over a whole mailbox rewrites thousands of rows; the client waits for one. Until they are settled the changes are
+Over a whole mailbox they write thousands of rows; the client waits for one. Until they are settled the operations are
 part of the account's state: `Engine` settles them before any function that is not told to be `early`, so only those few
-have to know of them. They are made where the mailbox index is current, which says exactly what they do; changes that
-have more consequences than flags and counts (keywords, junk flags) are not deferred.
-docs/decisions/030-deferred-flags.md.
+have to know of them. They are made where the mailbox index is current, which says exactly what they do; everything that
+is counted (mailboxes, disk usage, UIDs and message ids) is written at once. Changes of flags that have more
+consequences (keywords, junk flags) are not deferred. docs/decisions/030-deferred-operations.md.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mox._rust import FlagPlan, MailboxIndex
+from mox.store import messages
+from mox.store.changes import MessagesAdded
 from mox.store.engine import Tx
 from mox.store.mailboxes import get
 from mox.store.policy import JUNK_FLAGS
 from mox.store.types import Mailbox
 
-# Fewer messages are changed at once: settling later would be more work than that.
+# Operations on fewer messages are done at once: settling later would be more work than that.
 MANY = 64
 MAX_PENDING = 16
 _ALL_FLAGS = (1 << 10) - 1
+
+
+def _ranges(spans: bytes) -> list[tuple[int, int]]:
+    """UIDs, first and last."""
+    return list(struct.iter_unpack("<II", spans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +40,50 @@ class FlagChange:
     set_flags: int
     clear_flags: int
 
-    @property
-    def ranges(self) -> Iterator[tuple[int, int]]:
-        """UIDs, first and last."""
-        return struct.iter_unpack("<II", self.spans)
-
     def apply(self, index: MailboxIndex) -> list[int]:
         """Do it to an index; the UIDs that changed."""
         return index.change_flags(self.spans, self.set_flags, self.clear_flags, self.modseq)
 
+    def settle(self, tx: Tx) -> None:
+        """Do it to the rows."""
+        tx.many(
+            "UPDATE message_hot SET flags = flags & ~?1 | ?2, modseq = ?3 WHERE account_id = ?4 AND mailbox_id = ?5 "
+            "AND uid BETWEEN ?6 AND ?7 AND expunged = 0 AND flags & ~?1 | ?2 <> flags",
+            [
+                (self.clear_flags, self.set_flags, self.modseq, tx.account_id, self.mailbox_id, low, high)
+                for low, high in _ranges(self.spans)
+            ],
+        )
+        tx.run("DELETE FROM flag_change WHERE account_id = ? AND modseq = ?", tx.account_id, self.modseq)
+
 
 @dataclass(frozen=True, slots=True)
-class Deferred:
+class MessageCopy:
+    """A row of `message_copy`."""
+
+    modseq: int
+    mailbox_id: int
+    spans: bytes
+    target_id: int
+    messages: int
+    uid: int
+    message_id: int
+    save_ms: int
+
+    @property
+    def added(self) -> MessagesAdded:
+        """As a change of the target."""
+        return MessagesAdded(self.modseq, self.target_id, tuple(range(self.uid, self.uid + self.messages)))
+
+    def settle(self, tx: Tx) -> None:
+        """Insert the copies' rows."""
+        place = messages.Reserved(self.modseq, self.uid, self.message_id, self.save_ms)
+        messages.insert_copies(tx, self.mailbox_id, _ranges(self.spans), self.target_id, place)
+        tx.run("DELETE FROM message_copy WHERE account_id = ? AND modseq = ?", tx.account_id, self.modseq)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsDone:
     """What was acknowledged: the change, None when all messages had these flags, and the mailbox as it is now.
     `before` has the former modseq of messages that changed after the one that was asked for."""
 
@@ -53,32 +92,44 @@ class Deferred:
     before: list[tuple[int, int]]
 
 
-def bits(mode: str, flags: int) -> tuple[int, int]:
-    """Flags to set and to clear for a `mode` of STORE."""
-    return {"+": (flags, 0), "-": (0, flags), "=": (flags, _ALL_FLAGS)}[mode]
+@dataclass(frozen=True, slots=True)
+class CopyDone:
+    """What was acknowledged, and the target as it is now."""
+
+    copy: MessageCopy
+    target: Mailbox
 
 
-def change(
+def _has_room(tx: Tx) -> bool:
+    row = tx.one(
+        "SELECT (SELECT count(*) FROM flag_change WHERE account_id = ?1) + "
+        "(SELECT count(*) FROM message_copy WHERE account_id = ?1)",
+        tx.account_id,
+    )
+    return row is not None and row[0] < MAX_PENDING
+
+
+def change_flags(
     tx: Tx, mailbox_id: int, index: MailboxIndex, uids: Sequence[int], mode: str, flags: int, told: int
-) -> Deferred | None:
-    """Defer a change; None when that is not for this one. The index must be current. Raises NoSuchMailbox."""
+) -> FlagsDone | None:
+    """Change flags as STORE with this `mode`; None when that is not to be deferred. The index must be current. Raises
+    NoSuchMailbox."""
     mailbox = get(tx, mailbox_id)
-    set_flags, clear_flags = bits(mode, flags)
+    set_flags, clear_flags = {"+": (flags, 0), "-": (0, flags), "=": (flags, _ALL_FLAGS)}[mode]
     plan = index.plan_flags(uids, set_flags, clear_flags)
-    if plan.touched & JUNK_FLAGS or (mode == "=" and plan.has_keywords) or 0 < plan.changed < MANY:
+    if plan.touched & JUNK_FLAGS or (mode == "=" and plan.keywords) or 0 < plan.changed < MANY:
         return None
     before = index.modseqs(uids, told)
     if not plan.changed:
-        return Deferred(None, mailbox, before)
-    row = tx.one("SELECT count(*) FROM flag_change WHERE account_id = ?", tx.account_id)
-    if row is None or row[0] >= MAX_PENDING:
+        return FlagsDone(None, mailbox, before)
+    if not _has_room(tx):
         return None
     done = FlagChange(tx.next_modseq(), mailbox_id, plan.spans, set_flags, clear_flags)
-    _record(tx, done, plan)
-    return Deferred(done, get(tx, mailbox_id), before)
+    _record_flags(tx, done, plan)
+    return FlagsDone(done, get(tx, mailbox_id), before)
 
 
-def _record(tx: Tx, done: FlagChange, plan: FlagPlan) -> None:
+def _record_flags(tx: Tx, done: FlagChange, plan: FlagPlan) -> None:
     tx.run(
         "INSERT INTO flag_change VALUES (?, ?, ?, ?, ?, ?)",
         tx.account_id,
@@ -102,31 +153,71 @@ def _record(tx: Tx, done: FlagChange, plan: FlagPlan) -> None:
     tx.is_deferring = True
 
 
-def since(tx: Tx, modseq: int) -> list[FlagChange]:
-    """Pending changes after `modseq`, in order."""
+def copy(
+    tx: Tx, mailbox_id: int, index: MailboxIndex, uids: Sequence[int], target_id: int, save_ms: int
+) -> CopyDone | None:
+    """Copy messages; None when that is not to be deferred. The index must be current. Raises NoSuchMailbox, OverQuota,
+    NoUidsLeft."""
+    get(tx, mailbox_id)
+    target = get(tx, target_id)
+    plan = index.plan_flags(uids, 0, 0)
+    totals = messages.Totals(*plan.totals)
+    if totals.messages < MANY or not _has_room(tx):
+        return None
+    place = messages.reserve(tx, target, totals, plan.keywords, save_ms)
+    done = MessageCopy(
+        place.modseq, mailbox_id, plan.spans, target_id, totals.messages, place.uid, place.message_id, save_ms
+    )
+    tx.run(
+        "INSERT INTO message_copy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        tx.account_id,
+        done.modseq,
+        done.mailbox_id,
+        done.spans,
+        done.target_id,
+        done.messages,
+        done.uid,
+        done.message_id,
+        done.save_ms,
+    )
+    tx.is_deferring = True
+    return CopyDone(done, get(tx, target_id))
+
+
+def flag_changes(tx: Tx, after: int) -> list[FlagChange]:
+    """Pending changes of flags after a modseq, in order."""
     rows = tx.run(
         "SELECT modseq, mailbox_id, spans, set_flags, clear_flags FROM flag_change WHERE account_id = ? AND modseq > ? "
         "ORDER BY modseq",
         tx.account_id,
-        modseq,
+        after,
     )
     return [FlagChange(*row) for row in rows]
 
 
+def copies(tx: Tx, after: int) -> list[MessageCopy]:
+    """Pending copies after a modseq, in order."""
+    rows = tx.run(
+        "SELECT modseq, mailbox_id, spans, target_id, messages, uid, message_id, save_ms FROM message_copy "
+        "WHERE account_id = ? AND modseq > ? ORDER BY modseq",
+        tx.account_id,
+        after,
+    )
+    return [MessageCopy(*row) for row in rows]
+
+
 def is_pending(tx: Tx) -> bool:
     """There is something to settle."""
-    return tx.one("SELECT 1 FROM flag_change WHERE account_id = ? LIMIT 1", tx.account_id) is not None
+    row = tx.one(
+        "SELECT EXISTS (SELECT 1 FROM flag_change WHERE account_id = ?1) "
+        "OR EXISTS (SELECT 1 FROM message_copy WHERE account_id = ?1)",
+        tx.account_id,
+    )
+    return row is not None and bool(row[0])
 
 
 def settle(tx: Tx) -> None:
-    """Do all pending changes to the rows of the messages."""
-    for done in since(tx, 0):
-        tx.many(
-            "UPDATE message_hot SET flags = flags & ~?1 | ?2, modseq = ?3 WHERE account_id = ?4 AND mailbox_id = ?5 "
-            "AND uid BETWEEN ?6 AND ?7 AND expunged = 0 AND flags & ~?1 | ?2 <> flags",
-            [
-                (done.clear_flags, done.set_flags, done.modseq, tx.account_id, done.mailbox_id, low, high)
-                for low, high in done.ranges
-            ],
-        )
-        tx.run("DELETE FROM flag_change WHERE account_id = ? AND modseq = ?", tx.account_id, done.modseq)
+    """Do all pending operations to the rows of the messages, in their order."""
+    pending: list[FlagChange | MessageCopy] = [*flag_changes(tx, 0), *copies(tx, 0)]
+    for done in sorted(pending, key=lambda d: d.modseq):
+        done.settle(tx)

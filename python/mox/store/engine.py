@@ -32,6 +32,10 @@ READERS = 4
 BUSY_WAIT_S = 0.002
 BUSY_TIMEOUT_S = 20.0
 STATEMENT_CACHE = 256
+# Above this many pages in the log a reader's thread writes them to the database. Commits wait for that only when it
+# does not keep up, and the log has many more.
+CHECKPOINT_PAGES = 2000
+MOST_LOG_PAGES = 20_000
 # What the planner is told of the sizes of whole and of partial indexes.
 MANY_ROWS, FEW_ROWS = 1_000_000, 1_000
 # Pages larger than SQLite's default, because rows of messages are wide.
@@ -42,7 +46,8 @@ PRAGMAS = (
     "foreign_keys = ON",
     # What may have to be undone within a transaction; in a file it costs as much as the commit.
     "temp_store = MEMORY",
-    "wal_autocheckpoint = 2000",
+    # See `Engine._log_grew`.
+    "wal_autocheckpoint = 0",
 )
 
 _logger = log.get("store")
@@ -246,6 +251,8 @@ class Engine:
         self._connections: list[apsw.Connection] = []
         self._readers = Workers(READERS, f"reader {path}")
         self._watch: apsw.Connection | None = None
+        self._log_pages = 0
+        self._checkpoint: asyncio.Task[None] | None = None
         self._closing = False
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name=f"writer {path}", daemon=True)
@@ -279,10 +286,7 @@ class Engine:
         raise EngineClosed(f"{self._path} is closed")
 
     def _read(self, fn: Callable[[Tx], T], early: bool) -> T:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = connect(self._path)
-            self._connections.append(connection)
+        connection = self._reader()
         connection.execute("BEGIN")
         try:
             tx = Tx(connection, self._policy())
@@ -293,6 +297,14 @@ class Engine:
             # Some failures end the transaction themselves.
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+
+    def _reader(self) -> apsw.Connection:
+        """This thread's connection."""
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self._path)
+            self._connections.append(connection)
+        return connection
 
     def version(self) -> int | None:
         """A number that is another one after every commit, of whatever process; None when it cannot be told now. This
@@ -309,6 +321,8 @@ class Engine:
             return
         self._closing = True
         self._jobs.put(None)
+        if self._checkpoint is not None:
+            await asyncio.wait([self._checkpoint])
         await self._loop.run_in_executor(None, self._close)
 
     def _close(self) -> None:
@@ -330,6 +344,7 @@ class Engine:
         with contextlib.closing(connection):
             try:
                 migrate(connection, self._package)
+                connection.set_wal_hook(self._log_grew)
                 self._watch = connect(self._path)
                 self._watch.set_busy_timeout(0)
             except Exception as err:  # likewise
@@ -365,6 +380,24 @@ class Engine:
             job.resolve()
         if modseq and self._on_commit is not None:
             self._on_commit(modseq)
+        if self._log_pages > CHECKPOINT_PAGES and not self._closing and self._checkpoint is None:
+            self._log_pages = 0
+            self._checkpoint = self._loop.create_task(self._write_back(), name=f"checkpoint of {self._path}")
+
+    def _log_grew(self, connection: apsw.Connection, _name: str, pages: int) -> int:
+        """After every commit, in the writer's thread."""
+        self._log_pages = pages
+        if pages > MOST_LOG_PAGES:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return apsw.SQLITE_OK
+
+    async def _write_back(self) -> None:
+        """What the log has goes to the database meanwhile; the writer then starts it anew."""
+        try:
+            await self._readers.run(lambda: self._reader().wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE))
+        except apsw.Error as err:
+            _logger.error("checkpoint failed", path=str(self._path), err=str(err))
+        self._checkpoint = None
 
     def _run_batch(self, connection: apsw.Connection, batch: list[_Job]) -> int:
         """The highest modseq that was committed, 0 for none. All errors end in the jobs."""

@@ -60,22 +60,37 @@ class Added(Struct, frozen=True):
     message_ids: list[int]
 
 
-def _counts(rows: Iterable[tuple[int, int]]) -> tuple[int, int, int, int, int]:
-    """total, deleted, unread, unseen, size of (flags, size) rows."""
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What is counted of some messages."""
+
+    messages: int
+    deleted: int
+    unread: int
+    unseen: int
+    octets: int
+
+    @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """total, deleted, unread, unseen, size as a mailbox has them."""
+        return self.messages - self.deleted, self.deleted, self.unread, self.unseen, self.octets
+
+
+def _totals(rows: Iterable[tuple[int, int]]) -> Totals:
+    """Of (flags, size) rows."""
     rows = list(rows)
-    total = deleted = unread = unseen = 0
+    deleted = unread = unseen = 0
     for flags, count in Counter(flags for flags, _ in rows).items():
         is_deleted, is_seen = bool(flags & _DELETED), bool(flags & _SEEN)
-        total += count * (not is_deleted)
         deleted += count * is_deleted
         unread += count * (not is_seen and not is_deleted)
         unseen += count * (not is_seen)
-    return total, deleted, unread, unseen, sum(size for _, size in rows)
+    return Totals(len(rows), deleted, unread, unseen, sum(size for _, size in rows))
 
 
 def _recount(tx: Tx, mailbox_id: int, before: Iterable[tuple[int, int]], after: Iterable[tuple[int, int]] = ()) -> None:
     """(flags, size) rows of a mailbox became others; without `after` they are gone."""
-    changes = [new - old for old, new in zip(_counts(before), _counts(after), strict=True)]
+    changes = [new - old for old, new in zip(_totals(before).counts, _totals(after).counts, strict=True)]
     tx.run(
         "UPDATE mailbox_all SET total = total + ?, deleted = deleted + ?, unread = unread + ?, unseen = unseen + ?, "
         "size = size + ?, modseq = ? WHERE account_id = ? AND id = ?",
@@ -86,17 +101,17 @@ def _recount(tx: Tx, mailbox_id: int, before: Iterable[tuple[int, int]], after: 
     )
 
 
-def _take_in(tx: Tx, mailbox: Mailbox, rows: Sequence[tuple[int, int]], keywords: Iterable[str]) -> int:
-    """Reserve UIDs for (flags, size) rows, count them and their keywords; the first UID. Raises NoUidsLeft."""
-    if mailbox.uidnext + len(rows) > MAX_UID:
+def _take_in(tx: Tx, mailbox: Mailbox, totals: Totals, keywords: Iterable[str]) -> int:
+    """Reserve UIDs for messages, count them and their keywords; the first UID. Raises NoUidsLeft."""
+    if mailbox.uidnext + totals.messages > MAX_UID:
         raise NoUidsLeft(f"mailbox {mailbox.name} has no UIDs left; recreate it")
     known = mailbox.keywords.split()
     merged = sorted({*known, *keywords})
     tx.run(
         "UPDATE mailbox_all SET uidnext = ?, total = total + ?, deleted = deleted + ?, unread = unread + ?, "
         "unseen = unseen + ?, size = size + ?, keywords = ?, modseq = ? WHERE account_id = ? AND id = ?",
-        mailbox.uidnext + len(rows),
-        *_counts(rows),
+        mailbox.uidnext + totals.messages,
+        *totals.counts,
         " ".join(merged),
         tx.next_modseq(),
         tx.account_id,
@@ -154,7 +169,7 @@ def add(tx: Tx, mailbox_id: int, new: Sequence[NewMessage], quota: int | None = 
         for offset, message in enumerate(new)
     ]
     rows = [(f, m.size) for f, m in zip(flags, new, strict=True)]
-    uid = _take_in(tx, mailbox, rows, (k for m in new for k in m.keywords))
+    uid = _take_in(tx, mailbox, _totals(rows), (k for m in new for k in m.keywords))
     reputation.mark(tx, [(number, 0, f) for number, f in zip(ids, flags, strict=True)])
     wanted = [(number, training.NOTHING, training.wanted(f)) for number, f in zip(ids, flags, strict=True)]
     # Of a new message nothing can be noted that would have to go.
@@ -222,6 +237,12 @@ def _insert(tx: Tx, mailbox: Mailbox, uid: int, message_id: int, message: NewMes
     return int(flags)
 
 
+_LIVE_RANGE = (
+    f"SELECT {HOT}, trained, received_zone FROM message WHERE account_id = ? AND mailbox_id = ? "
+    "AND uid BETWEEN ? AND ? ORDER BY uid"
+)
+
+
 def _live(tx: Tx, mailbox_id: int, uids: Sequence[int] | None) -> list[LiveRow]:
     """Rows of the UIDs that are there, of all when None, ascending."""
     if uids is None:
@@ -230,11 +251,7 @@ def _live(tx: Tx, mailbox_id: int, uids: Sequence[int] | None) -> list[LiveRow]:
     if not uids:
         return []
     wanted = set(uids)
-    sql = (
-        f"SELECT {HOT}, trained, received_zone FROM message WHERE account_id = ? AND mailbox_id = ? "
-        "AND uid BETWEEN ? AND ? ORDER BY uid"
-    )
-    rows = [row for span in _spans(wanted) for row in tx.run(sql, tx.account_id, mailbox_id, *span)]
+    rows = [row for span in _spans(wanted) for row in tx.run(_LIVE_RANGE, tx.account_id, mailbox_id, *span)]
     return [row for row in rows if row[0] in wanted]
 
 
@@ -379,6 +396,26 @@ class Copied:
     modseq: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What copies get: modseq, the first of their UIDs and of their message ids, and the save date."""
+
+    modseq: int
+    uid: int
+    message_id: int
+    save_ms: int
+
+
+def reserve(
+    tx: Tx, target: Mailbox, totals: Totals, keywords: Iterable[str], save_ms: int, quota: int | None = None
+) -> Reserved:
+    """Count copies of messages with these totals in their new mailbox, before they are inserted. Raises OverQuota,
+    NoUidsLeft."""
+    message_id = _reserve(tx, totals.messages, totals.octets, quota)
+    uid = _take_in(tx, target, totals, keywords)
+    return Reserved(tx.next_modseq(), uid, message_id, save_ms)
+
+
 def copy(
     tx: Tx, mailbox_id: int, uids: Sequence[int], target_id: int, save_ms: int, quota: int | None = None
 ) -> Copied:
@@ -387,9 +424,22 @@ def copy(
     rows = _live(tx, mailbox_id, uids)
     if not rows:
         return Copied(target.uidvalidity, [], [], 0)
-    first = _reserve(tx, len(rows), sum(r[4] for r in rows), quota)
+    totals, keywords = _totals((r[1], r[4]) for r in rows), {k for r in rows for k in r[2].split()}
+    place = reserve(tx, target, totals, keywords, save_ms, quota)
+    _insert_copies(tx, source, target, rows, place)
+    return _copied(target, rows, place)
+
+
+def insert_copies(tx: Tx, mailbox_id: int, spans: Sequence[tuple[int, int]], target_id: int, place: Reserved) -> None:
+    """Insert copies of the messages in ranges of UIDs; they are counted already."""
+    rows = [row for span in spans for row in tx.run(_LIVE_RANGE, tx.account_id, mailbox_id, *span)]
+    _insert_copies(tx, get(tx, mailbox_id), get(tx, target_id), rows, place)
+
+
+def _insert_copies(tx: Tx, source: Mailbox, target: Mailbox, rows: Sequence[LiveRow], place: Reserved) -> None:
+    first = place.message_id
     pairs = [(first + i, tx.account_id, r[7]) for i, r in enumerate(rows)]
-    if _are_neighbours(tx, mailbox_id, rows):
+    if _are_neighbours(tx, source.id, rows):
         tx.run(
             f"INSERT INTO message_cold (account_id, message_id, {_COLD}) "
             f"SELECT account_id, ? + row_number() OVER (ORDER BY uid) - 1, {_COLD} FROM (SELECT h.uid, c.* "
@@ -397,7 +447,7 @@ def copy(
             "WHERE h.account_id = ? AND h.mailbox_id = ? AND h.uid BETWEEN ? AND ? AND h.expunged = 0) AS live",
             first,
             tx.account_id,
-            mailbox_id,
+            source.id,
             rows[0][0],
             rows[-1][0],
         )
@@ -418,7 +468,8 @@ def copy(
     recipients.copy(tx, [(new, old) for new, _, old in pairs])
     threads.copied(tx, [(new, old) for new, _, old in pairs])
     copies = [(*r[:7], first + i, training.NOTHING, r[9]) for i, r in enumerate(rows)]
-    return _put_into(tx, source, target, copies, save_ms, keep_seen=True)
+    flags = _arriving_flags(tx, source, target, copies, keep_seen=True)
+    _insert_hot(tx, target.id, copies, flags, place)
 
 
 def move(tx: Tx, mailbox_id: int, uids: Sequence[int], target_id: int, save_ms: int) -> Copied:
@@ -429,28 +480,31 @@ def move(tx: Tx, mailbox_id: int, uids: Sequence[int], target_id: int, save_ms: 
         return Copied(target.uidvalidity, [], [], 0)
     reputation.forget(tx, [(r[7], r[1]) for r in rows])
     _tombstones(tx, mailbox_id, rows)
-    return _put_into(tx, source, target, rows, save_ms, keep_seen=False)
+    flags = _arriving_flags(tx, source, target, rows, keep_seen=False)
+    totals = _totals((f, r[4]) for f, r in zip(flags, rows, strict=True))
+    uid = _take_in(tx, target, totals, {k for r in rows for k in r[2].split()})
+    place = Reserved(tx.next_modseq(), uid, 0, save_ms)
+    _insert_hot(tx, target.id, rows, flags, place)
+    return _copied(target, rows, place)
 
 
-def _put_into(
-    tx: Tx, source: Mailbox, target: Mailbox, rows: Sequence[LiveRow], save_ms: int, keep_seen: bool
-) -> Copied:
+def _copied(target: Mailbox, rows: Sequence[LiveRow], place: Reserved) -> Copied:
+    uids = list(range(place.uid, place.uid + len(rows)))
+    return Copied(target.uidvalidity, [r[0] for r in rows], uids, place.modseq)
+
+
+def _insert_hot(tx: Tx, mailbox_id: int, rows: Sequence[LiveRow], flags: Sequence[int], place: Reserved) -> None:
     """Insert the hot rows of messages whose other records are there; no reputation counts for them yet."""
-    flags = _arriving_flags(tx, source, target, rows, keep_seen)
-    first = _take_in(
-        tx, target, [(f, r[4]) for f, r in zip(flags, rows, strict=True)], {k for r in rows for k in r[2].split()}
-    )
-    modseq = tx.next_modseq()
+    seq, save_ms = place.modseq, place.save_ms
     tx.many(
         _INSERT_HOT,
         [
-            (tx.account_id, target.id, first + i, r[7], flags[i], r[2], modseq, modseq, r[4], r[5], save_ms, r[8], r[9])
-            for i, r in enumerate(rows)
+            (tx.account_id, mailbox_id, uid, r[7], flag, r[2], seq, seq, r[4], r[5], save_ms, r[8], r[9])
+            for uid, flag, r in zip(range(place.uid, place.uid + len(rows)), flags, rows, strict=True)
         ],
     )
     reputation.mark(tx, [(r[7], 0, f) for f, r in zip(flags, rows, strict=True)])
     training.follow(tx, [(r[7], r[8], training.wanted(f)) for f, r in zip(flags, rows, strict=True)])
-    return Copied(target.uidvalidity, [r[0] for r in rows], list(range(first, first + len(rows))), modseq)
 
 
 def _arriving_flags(tx: Tx, source: Mailbox, target: Mailbox, rows: Sequence[LiveRow], keep_seen: bool) -> list[int]:

@@ -23,8 +23,8 @@ from mox.store.types import Mailbox
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Rows of one snapshot that changed after a modseq, up to `last`, and changes of flags not yet in the rows.
-    Or what an operation of this process did, as it knows it: then `removed` and `added` may stand for rows."""
+    """Rows of one snapshot that changed after a modseq, up to `last`, with `flagged` and `added` for what is deferred.
+    Or what an operation of this process did, as it knows it: then `removed` and `added` stand for rows."""
 
     last: int
     rows: list[tuple[Any, ...]] = field(default_factory=list)
@@ -55,7 +55,8 @@ def read_news(tx: Tx, after: int) -> News:
         mailboxes.changed_subscriptions(tx, after),
         annotations.changed_annotations(tx, after),
         threads.changed_threads(tx, after),
-        deferred.since(tx, after),
+        deferred.flag_changes(tx, after),
+        added=[copy.added for copy in deferred.copies(tx, after)],
     )
 
 
@@ -74,7 +75,11 @@ class Reader:
 
     def follows(self, news: News) -> bool:
         """These news of an operation are all that happened since the last ones, and tell all that is to be known."""
-        return self.position == news.last - 1 and not any(a.mailbox_id in self.indexes for a in news.added)
+        return self.position == news.last - 1 and not self.needs_rows(news)
+
+    def needs_rows(self, news: News) -> bool:
+        """There are new messages for an index, which wants their rows."""
+        return any(added.mailbox_id in self.indexes for added in news.added)
 
     def apply(self, news: News) -> list[Change]:
         """Take news in; the changes, in order: new and renamed mailboxes come before changes of messages with the same

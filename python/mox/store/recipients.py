@@ -45,6 +45,16 @@ def add_from(tx: Tx, message_id: int, parsed: Any, received_ms: int) -> None:
 
 def copy(tx: Tx, pairs: Iterable[tuple[int, int]]) -> None:
     """(copy, original) message ids: a copy counts as well."""
+    pairs = list(pairs)
+    originals = [old for _, old in pairs]
+    # Most messages were not sent by the account and have none.
+    if not tx.one(
+        "SELECT 1 FROM recipient WHERE account_id = ? AND message_id BETWEEN ? AND ? LIMIT 1",
+        tx.account_id,
+        min(originals),
+        max(originals),
+    ):
+        return
     tx.many(
         "INSERT INTO recipient SELECT account_id, domain, localpart, ?, org_domain, sent_ms FROM recipient "
         "WHERE account_id = ? AND message_id = ?",

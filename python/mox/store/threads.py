@@ -133,6 +133,14 @@ def placed(tx: Tx, message_id: int, where: Place, new: Entry) -> None:
 
 def copied(tx: Tx, pairs: Sequence[tuple[int, int]]) -> None:
     """(copy, original) message ids: the copies wait for the same parents."""
+    originals = [old for _, old in pairs]
+    if not tx.one(
+        "SELECT 1 FROM thread_wanted WHERE account_id = ? AND message_id BETWEEN ? AND ? LIMIT 1",
+        tx.account_id,
+        min(originals),
+        max(originals),
+    ):
+        return
     tx.many(
         "INSERT INTO thread_wanted SELECT account_id, message_ref, ?, distance FROM thread_wanted "
         "WHERE account_id = ? AND message_id = ?",

@@ -132,8 +132,16 @@ pub struct FlagPlan {
     pub changed: u32,
     /// Bits that change in any of them.
     pub touched: u32,
-    /// A message that is meant has keywords.
-    pub keywords: bool,
+    /// How many messages are meant.
+    pub found: u32,
+    /// How many of them have each bit now.
+    pub have: [u32; 32],
+    /// How many of them are neither seen nor deleted.
+    pub are_unread: u32,
+    /// Their octets.
+    pub octets: u64,
+    /// Numbers of their sets of keywords, see [`MailboxIndex::keywords`].
+    keyword_sets: Vec<u32>,
     /// For every bit, how many messages more have it.
     pub more: [i64; 32],
     /// How many messages more are neither seen nor deleted.
@@ -252,6 +260,17 @@ impl MailboxIndex {
             plan.count(row, edit.apply(row.flags));
         }
         plan
+    }
+
+    /// Keywords of the messages that a plan is about, in no order.
+    #[must_use]
+    pub fn keywords(&self, plan: &FlagPlan) -> Vec<String> {
+        let numbers: HashSet<u32> = plan.keyword_sets.iter().copied().collect();
+        let sets = numbers
+            .iter()
+            .filter_map(|&n| self.keyword_sets.get(n as usize));
+        let words: HashSet<&str> = sets.flat_map(|set| set.split_whitespace()).collect();
+        words.into_iter().map(str::to_owned).collect()
     }
 
     /// Do what a plan was made for; the UIDs that changed, ascending.
@@ -466,16 +485,25 @@ impl MailboxIndex {
 
 impl FlagPlan {
     fn count(&mut self, row: &Packed, new: u32) {
-        // 0 are no keywords.
-        self.keywords |= row.keywords != 0;
+        let is_unread = |flags: u32| flags & (SEEN | DELETED) == 0;
+        self.found += 1;
+        self.octets += row.size;
+        self.are_unread += u32::from(is_unread(row.flags));
+        let mut left = row.flags;
+        while left != 0 {
+            self.have[left.trailing_zeros() as usize] += 1;
+            left &= left - 1;
+        }
+        if self.keyword_sets.last() != Some(&row.keywords) {
+            self.keyword_sets.push(row.keywords);
+        }
         let mut bits = row.flags ^ new;
         if bits == 0 {
             return;
         }
         self.changed += 1;
         self.touched |= bits;
-        let is_unread = |flags: u32| i64::from(flags & (SEEN | DELETED) == 0);
-        self.unread += is_unread(new) - is_unread(row.flags);
+        self.unread += i64::from(is_unread(new)) - i64::from(is_unread(row.flags));
         while bits != 0 {
             let bit = bits.trailing_zeros();
             self.more[bit as usize] += if new >> bit & 1 == 1 { 1 } else { -1 };
@@ -744,7 +772,8 @@ mod tests {
             let changed = index.change_flags(&plan.spans, edit, 99);
             let mut expected = vec![];
             let (mut more, mut unread) = ([0i64; 32], 0i64);
-            for old in before {
+            for old in &before {
+                let old = old.clone();
                 let new = index.get(old.uid).unwrap();
                 let flags = if uids.contains(&old.uid) { old.flags & !clear | set } else { old.flags };
                 prop_assert_eq!(new.flags, flags);
@@ -759,6 +788,11 @@ mod tests {
                 }
                 unread += i64::from(flags & 9 == 0) - i64::from(old.flags & 9 == 0);
             }
+            let meant: Vec<&Row> = before.iter().filter(|r| uids.contains(&r.uid)).collect();
+            prop_assert_eq!(plan.found as usize, meant.len());
+            prop_assert_eq!(plan.octets, meant.iter().map(|r| r.size).sum::<u64>());
+            prop_assert_eq!(plan.have[3] as usize, meant.iter().filter(|r| r.flags & 8 != 0).count());
+            prop_assert_eq!(plan.are_unread as usize, meant.iter().filter(|r| r.flags & 9 == 0).count());
             prop_assert_eq!(plan.changed as usize, expected.len());
             prop_assert_eq!(changed, expected);
             prop_assert_eq!(plan.more, more);

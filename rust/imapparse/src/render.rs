@@ -180,6 +180,28 @@ pub fn vanished(out: &mut Vec<u8>, uids: &[u32], earlier: bool) {
     }
 }
 
+/// `* SEARCH` lines (RFC 3501 §7.2.5), at least one; with the highest modification sequence unless that is 0.
+pub fn search(out: &mut Vec<u8>, numbers: &[u32], modseq: u64) {
+    const LINE: usize = 100;
+    let mut line = |numbers: &[u32]| {
+        out.extend_from_slice(b"* SEARCH");
+        for &n in numbers {
+            out.push(b' ');
+            number(out, u64::from(n));
+        }
+        if modseq > 0 {
+            out.extend_from_slice(b" (MODSEQ ");
+            number(out, modseq);
+            out.push(b')');
+        }
+        out.extend_from_slice(b"\r\n");
+    };
+    if numbers.is_empty() {
+        line(&[]);
+    }
+    numbers.chunks(LINE).for_each(line);
+}
+
 /// `* 3 EXPUNGE` lines.
 pub fn expunged(out: &mut Vec<u8>, seqs: &[u32]) {
     for &seq in seqs {

@@ -103,6 +103,8 @@ type HotRow = (u32, u32, String, u64, u64, i64, i64, u64, i16);
 #[pyclass(module = "mox._rust", frozen)]
 struct FlagPlan {
     plan: imapparse::FlagPlan,
+    #[pyo3(get)]
+    keywords: Vec<String>,
 }
 
 #[pymethods]
@@ -128,9 +130,18 @@ impl FlagPlan {
         self.plan.touched
     }
 
+    /// How many messages are meant, how many of them are deleted, unread, unseen, and their octets.
     #[getter]
-    fn has_keywords(&self) -> bool {
-        self.plan.keywords
+    fn totals(&self) -> (u32, u32, u32, u32, u64) {
+        let plan = &self.plan;
+        let unseen = plan.found - plan.have[0];
+        (
+            plan.found,
+            plan.have[3],
+            plan.are_unread,
+            unseen,
+            plan.octets,
+        )
     }
 
     /// How many messages more are deleted, unread, unseen.
@@ -267,8 +278,13 @@ impl MailboxIndex {
 
     /// What `flags & !clear | set` would do to the messages of ascending `uids` that are there.
     fn plan_flags(&self, py: Python<'_>, uids: Vec<u32>, set: u32, clear: u32) -> FlagPlan {
-        let plan = py.detach(|| self.read().plan_flags(&uids, FlagEdit { set, clear }));
-        FlagPlan { plan }
+        let (plan, keywords) = py.detach(|| {
+            let index = self.read();
+            let plan = index.plan_flags(&uids, FlagEdit { set, clear });
+            let keywords = index.keywords(&plan);
+            (plan, keywords)
+        });
+        FlagPlan { plan, keywords }
     }
 
     /// Do what a plan with these spans was made for; the UIDs that changed, ascending.

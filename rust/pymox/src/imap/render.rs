@@ -48,6 +48,14 @@ fn render_vanished<'py>(py: Python<'py>, uids: Vec<u32>, earlier: bool) -> Bound
     PyBytes::new(py, &out)
 }
 
+/// `* SEARCH` lines of numbers; with the highest modification sequence unless that is 0.
+#[pyfunction]
+fn render_search<'py>(py: Python<'py>, numbers: Vec<u32>, modseq: u64) -> Bound<'py, PyBytes> {
+    let mut out = Vec::new();
+    render::search(&mut out, &numbers, modseq);
+    PyBytes::new(py, &out)
+}
+
 #[pyfunction]
 fn decode_utf7(name: &[u8]) -> PyResult<String> {
     imapparse::decode_utf7(name)
@@ -65,6 +73,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(quote_astring, m)?)?;
     m.add_function(wrap_pyfunction!(quote_mailbox, m)?)?;
     m.add_function(wrap_pyfunction!(render_vanished, m)?)?;
+    m.add_function(wrap_pyfunction!(render_search, m)?)?;
     m.add_function(wrap_pyfunction!(decode_utf7, m)?)?;
     m.add_function(wrap_pyfunction!(encode_utf7, m)?)?;
     m.add_function(wrap_pyfunction!(format_set, m)?)?;

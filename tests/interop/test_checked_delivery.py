@@ -17,6 +17,7 @@ from mox.net.conn import serve
 from mox.outbound.queue import Queue
 from mox.outbound.surroundings import ConfigSurroundings
 from mox.smtp.server import SmtpContext, serve_connection
+from mox.smtp.shell import Times
 from tests.inbound.world import World
 from tests.interop.signed_zones import NEEDED, Zone, serving
 from tests.mailauth.test_dkim import ed_key, sign
@@ -50,6 +51,8 @@ async def server(folder: Path, name_server: str) -> AsyncIterator[tuple[World, i
     world, stopping = World(folder), asyncio.Event()
     queue = Queue(folder, world.bus, ConfigSurroundings(world.config))
     ctx = SmtpContext(world.config, world.store, queue, stopping, SystemResolver.from_servers([name_server]))
+    # Refused clients are not kept waiting.
+    ctx.times = Times(drip=0)
     await ctx.start()
     facts = Listener(IPs=[], SMTP=SMTPService(Enabled=True))
     sock = socket.create_server(("127.0.0.1", 0))

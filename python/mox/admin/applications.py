@@ -13,6 +13,7 @@ from mox.admin.context import Admin, RequestError, logger, need_address
 from mox.admin.edits import edit_account
 from mox.config.account import IncomingWebhookSection, OutgoingWebhookSection
 from mox.config.model import Account
+from mox.config.readable import readable_json
 from mox.outbound import suppression
 from mox.outbound.composed import to_path
 from mox.outbound.hookcalls import BadUrl, HookCaller, check_url
@@ -66,13 +67,7 @@ async def test_webhook(caller: HookCaller, url: str, authorization: str, data: O
         check_url(url)
     except BadUrl as err:
         raise RequestError(str(err)) from err
-    payload = msgspec.json.format(msgspec.json.encode(data), indent=1).decode()
-    return await caller.post(url, authorization, "\n".join(_with_tabs(line) for line in payload.split("\n")))
-
-
-def _with_tabs(line: str) -> str:
-    text = line.lstrip(" ")
-    return "\t" * (len(line) - len(text)) + text
+    return await caller.post(url, authorization, readable_json(data))
 
 
 async def save_from_id_logins(admin: Admin, account: str, addresses: Sequence[str]) -> None:

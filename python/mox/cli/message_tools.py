@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-import msgspec
-
 from mox._rust import ParsedMessage, header_values, parse_address_list, parse_message, part_info, section_range
 from mox.cli.command import Command, CommandError, Flag, Invocation
+from mox.config.readable import readable_json
 from mox.message.tree import build
 
 Json = dict[str, object]
@@ -123,11 +122,7 @@ def _parse(invocation: Invocation) -> None:
         data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as err:
         raise CommandError(f"reading the message: {err}") from err
-    text = msgspec.json.format(msgspec.json.encode(describe(data)), indent=1).decode()
-    # Indented by tabs, as people's scripts know it.
-    for line in text.splitlines():
-        content = line.lstrip(" ")
-        print("\t" * (len(line) - len(content)) + content)
+    print(readable_json(describe(data)))
     if invocation.switch("smtputf8"):
         print(f"message needs smtputf8: {str(parse_message(data).needs_smtputf8).lower()}")
 

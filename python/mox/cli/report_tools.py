@@ -3,12 +3,11 @@
 import datetime
 from functools import partial
 
-import msgspec
-
 from mox.cli.command import Command, CommandError, Invocation
 from mox.cli.config_domains import domain_argument
 from mox.cli.dns_tools import Lines, lookup_failed, print_lines
 from mox.cli.mailauth_tools import read_message
+from mox.config.readable import readable_json
 from mox.dns.resolver import DnsNotFound, DnsTemporary, Resolver
 from mox.outbound.mtasts import Fetch, HttpsFetcher, StsError, lookup_record
 from mox.reports import dmarcreport, tlsreport
@@ -79,8 +78,7 @@ def _row_summary(row: Row) -> Lines:
 
 def tls_json(report: tlsreport.TlsReport) -> str:
     """A TLS report as JSON, indented by tabs."""
-    indented = msgspec.json.format(msgspec.json.encode(report), indent=1).decode()
-    return "\n".join("\t" * (len(line) - len(text := line.lstrip(" "))) + text for line in indented.split("\n"))
+    return readable_json(report)
 
 
 def _mtasts(invocation: Invocation) -> None:

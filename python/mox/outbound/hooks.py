@@ -19,6 +19,7 @@ from mox.outbound.records import (
     HookRetired,
     NewHook,
     columns,
+    derived,
     from_row,
     insert,
     next_id,
@@ -60,24 +61,7 @@ def add(tx: Tx, new: NewHook, keep_ms: int) -> int:
         for old in (from_row(Hook, row) for row in rows):
             _remove(tx, old)
             _retire(tx, old, keep_ms, old.results, now, success=False, superseded_by=hook_id)
-    hook = Hook(
-        id=hook_id,
-        queue_id=new.queue_id,
-        from_id=new.from_id,
-        message_id=new.message_id,
-        subject=new.subject,
-        extra=dict(new.extra),
-        account=new.account,
-        url=new.url,
-        authorization=new.authorization,
-        is_incoming=new.is_incoming,
-        outgoing_event=new.outgoing_event,
-        payload=new.payload,
-        submitted_ms=now,
-        attempts=0,
-        next_ms=now,
-        results=[],
-    )
+    hook = derived(Hook, new, id=hook_id, extra=dict(new.extra), submitted_ms=now, attempts=0, next_ms=now, results=[])
     insert(tx, "hooks", hook)
     lanes.touch(tx, lanes.Kind.HOOK, hook.url, now)
     return hook_id
@@ -179,21 +163,10 @@ def _retire(
 ) -> None:
     if keep_ms <= 0:
         return
-    retired = HookRetired(
-        id=hook.id,
-        queue_id=hook.queue_id,
-        from_id=hook.from_id,
-        message_id=hook.message_id,
-        subject=hook.subject,
-        extra=hook.extra,
-        account=hook.account,
-        url=hook.url,
+    retired = derived(
+        HookRetired,
+        hook,
         authorization=bool(hook.authorization),
-        is_incoming=hook.is_incoming,
-        outgoing_event=hook.outgoing_event,
-        payload=hook.payload,
-        submitted_ms=hook.submitted_ms,
-        attempts=hook.attempts,
         results=results,
         superseded_by=superseded_by,
         success=success,

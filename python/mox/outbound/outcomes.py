@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from mox.message.dsn import Mta
 from mox.outbound import contents, hooks, lanes, suppression
 from mox.outbound.events import Event, Surroundings, outgoing_event
-from mox.outbound.records import Message, Result, Retired, insert, now_ms, to_column, with_result
+from mox.outbound.records import Message, Result, Retired, derived, insert, now_ms, to_column, with_result
 from mox.store.engine import Tx
 
 SUPPRESSED_TEXT = "not delivering to recipient address {address}: address is on suppression list, permanent"
@@ -121,32 +121,11 @@ def _tell(
 
 def _retired(message: Message, event: Event, outcome: Outcome, keep_ms: int) -> Retired:
     now = now_ms()
-    return Retired(
-        id=message.id,
-        base_id=message.base_id,
-        queued_ms=message.queued_ms,
-        account=message.account,
-        sender_localpart=message.sender_localpart,
-        sender_domain=message.sender_domain,
-        from_id=message.from_id,
-        recipient_localpart=message.recipient_localpart,
-        recipient_domain=message.recipient_domain,
-        attempts=message.attempts,
-        max_attempts=message.max_attempts,
+    return derived(
+        Retired,
+        message,
         dialed_ips=outcome.dialed_ips or message.dialed_ips,
-        last_ms=message.last_ms,
         results=with_result(message.results, _result(message, outcome)),
-        has_8bit=message.has_8bit,
-        smtputf8=message.smtputf8,
-        is_dmarc_report=message.is_dmarc_report,
-        is_tls_report=message.is_tls_report,
-        size=message.size,
-        message_id=message.message_id,
-        subject=message.subject,
-        transport=message.transport,
-        require_tls=message.require_tls,
-        future_release=message.future_release,
-        extra=message.extra,
         recipient_address=message.recipient.unicode(),
         activity_ms=now,
         success=event is Event.DELIVERED,

@@ -14,7 +14,7 @@ from mox._rust import StagedMessage
 from mox.net.bus import Bus
 from mox.outbound import contents, holdrules, lanes
 from mox.outbound.events import Surroundings
-from mox.outbound.records import Message, NewMessage, insert, next_id, now_ms
+from mox.outbound.records import Message, NewMessage, derived, insert, next_id, now_ms
 from mox.smtp.address import to_unicode
 from mox.store.engine import Engine, Tx
 
@@ -221,7 +221,9 @@ def _is_used(tx: Tx, from_id: str) -> bool:
 def _record(
     message_id: int, base_id: int, now: int, hold: bool, account: str, file: str, staged: StagedMessage, new: NewMessage
 ) -> Message:
-    return Message(
+    return derived(
+        Message,
+        new,
         id=message_id,
         base_id=base_id,
         queued_ms=now,
@@ -229,32 +231,15 @@ def _record(
         account=account,
         sender_localpart=new.sender.localpart,
         sender_domain=to_unicode(new.sender.domain),
-        from_id=new.from_id,
         recipient_localpart=new.recipient.localpart,
         recipient_domain=to_unicode(new.recipient.domain),
         attempts=0,
-        max_attempts=new.max_attempts,
         dialed_ips={},
         next_ms=new.next_ms or now,
         last_ms=None,
         results=[],
         has_8bit=staged.has_8bit or not new.prefix.isascii(),
-        smtputf8=new.smtputf8,
-        is_dmarc_report=new.is_dmarc_report,
-        is_tls_report=new.is_tls_report,
         size=len(new.prefix) + staged.size,
-        message_id=new.message_id,
-        prefix=new.prefix,
-        subject=new.subject,
-        dsn_utf8=new.dsn_utf8,
-        transport=new.transport,
-        require_tls=new.require_tls,
-        future_release=new.future_release,
         extra=dict(new.extra),
         file=file,
-        remote_ip=new.remote_ip,
-        notify=new.notify,
-        original_recipient=new.original_recipient,
-        envelope_id=new.envelope_id,
-        return_full=new.return_full,
     )

@@ -358,6 +358,17 @@ def insert(tx: Tx, table: str, record: Any) -> None:
     tx.run(f"INSERT INTO {table} {into}", *map(to_column, values_of(record)))
 
 
+@_once
+def _names(record: type[Any]) -> frozenset[str]:
+    return frozenset(f.name for f in fields(record))
+
+
+def derived(kind: type[Record], source: Any, **others: Any) -> Record:
+    """A record with the values of `source` in the fields that both have, but for those that are given."""
+    shared = (_names(kind) & _names(type(source))) - others.keys()
+    return kind(**{name: getattr(source, name) for name in shared}, **others)
+
+
 def next_id(tx: Tx, counter: Literal["queued", "hook"], count: int = 1) -> int:
     """The first of `count` new ids, never given before."""
     row = tx.one("UPDATE counters SET value = value + ? WHERE name = ? RETURNING value", count, counter)

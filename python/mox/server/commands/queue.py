@@ -1,22 +1,29 @@
 """The queue of outgoing messages and of webhook calls: listing, changing, hold rules, suppression lists."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from mox.admin.context import Admin, RequestError, need_domain
+from mox.admin import applications
+from mox.admin.context import Admin, RequestError, need_address, need_domain
 from mox.config import durations
+from mox.config.readable import readable_json
 from mox.outbound import holdrules, operations, suppression
-from mox.outbound.listing import HOOKS, HOOKS_RETIRED, MESSAGES, RETIRED, Filter, Sort
+from mox.outbound.composed import to_path
+from mox.outbound.listing import HOOKS, HOOKS_RETIRED, MESSAGES, RETIRED, Filter, Listing, Sort
+from mox.outbound.queue import Queue
 from mox.outbound.records import now_ms
 from mox.server.commands import queue_text
 from mox.server.commands.domains import flag
 from mox.server.control import Command, Commands, Request
-from mox.smtp.address import AddressError, Path, parse_address
+from mox.store.engine import Tx
 
 T = TypeVar("T")
+
+_REQUIRE_TLS = {"yes": True, "no": False, "default": None}
 
 
 def decode_record(kind: type[T], text: str) -> T:
@@ -44,51 +51,81 @@ def _milliseconds(text: str) -> int:
         raise RequestError(str(err)) from err
 
 
-def _address(text: str) -> Path:
-    try:
-        return parse_address(text)
-    except AddressError as err:
-        raise RequestError(f"{text!r} is not an address: {err}") from err
-
-
 def commands(admin: Admin) -> Commands:
     """queuelist, queuehooklist, queuesuppressadd, …"""
     return {**_messages(admin), **_hooks(admin), **_hold_rules(admin), **_suppressions(admin)}
 
 
-def _messages(admin: Admin) -> Commands:
-    queue = admin.queue
+def _lists(
+    queue: Queue,
+    listing: Listing[T],
+    show: Callable[[Sequence[T]], list[str]],
+) -> Command:
+    """Shows the rows of a filter in the order of a sorting."""
 
-    async def list_queued(request: Request) -> None:
+    async def run(request: Request) -> None:
         which, sort = decode_record(Filter, request.parameters[0]), decode_record(Sort, request.parameters[1])
-        await request.print(*queue_text.messages(await queue.read(lambda tx: MESSAGES.select(tx, which, sort))))
+        await request.print(*show(await queue.read(lambda tx: listing.select(tx, which, sort))))
 
-    async def hold(request: Request) -> None:
-        which, value = decode_record(Filter, request.parameters[0]), flag(request.parameters[1])
-        count = await queue.write(lambda tx: operations.set_hold(tx, which, value))
+    return Command(2, run)
+
+
+async def _one(queue: Queue, listing: Listing[T], text: str, missing: str = "not found") -> T:
+    """The row of an id. Raises RequestError."""
+    which = Filter(ids=[_number(text)])
+    found = await queue.read(lambda tx: listing.select(tx, which))
+    if not found:
+        raise RequestError(missing)
+    return found[0]
+
+
+def _prints(queue: Queue, listing: Listing[T], fields: Callable[[T], dict[str, Any]]) -> Command:
+    """Shows all that is known of one row."""
+
+    async def run(request: Request) -> None:
+        await request.print(readable_json(fields(await _one(queue, listing, request.parameters[0]))))
+
+    return Command(1, run)
+
+
+def _changes(queue: Queue, change: Callable[[Tx, Filter, Sequence[str]], int], parameters: int = 0) -> Command:
+    """Changes the rows of a filter by the parameters behind it, and shows how many."""
+
+    async def run(request: Request) -> None:
+        which, *more = request.parameters
+        chosen = decode_record(Filter, which)
+        count = await queue.write(lambda tx: change(tx, chosen, more))
         await queue.count_held()
         await request.print(str(count))
 
-    async def schedule(request: Request) -> None:
-        which, change = decode_record(Filter, request.parameters[0]), _milliseconds(request.parameters[2])
-        if flag(request.parameters[1]):
-            count = await queue.write(lambda tx: operations.set_next_attempt(tx, which, now_ms() + change))
-        else:
-            count = await queue.write(lambda tx: operations.add_to_next_attempt(tx, which, change))
-        await request.print(str(count))
+    return Command(1 + parameters, run)
 
-    async def transport(request: Request) -> None:
-        which, name = decode_record(Filter, request.parameters[0]), request.parameters[1]
-        if name and name not in admin.config.static.Transports:
-            raise RequestError(f"no such transport {name!r} in mox.conf")
-        await request.print(str(await queue.write(lambda tx: operations.set_transport(tx, which, name))))
 
-    async def require_tls(request: Request) -> None:
-        which, text = decode_record(Filter, request.parameters[0]), request.parameters[1]
-        if text not in ("yes", "no", "default"):
-            raise RequestError(f"{text!r} is not yes, no or default")
-        value = {"yes": True, "no": False}.get(text)
-        await request.print(str(await queue.write(lambda tx: operations.set_require_tls(tx, which, value))))
+def _schedule(
+    add: Callable[[Tx, Filter, int], int], put: Callable[[Tx, Filter, int], int]
+) -> Callable[[Tx, Filter, Sequence[str]], int]:
+    """Shifts next attempts, or sets them relative to now."""
+
+    def change(tx: Tx, which: Filter, more: Sequence[str]) -> int:
+        span_ms = _milliseconds(more[1])
+        return put(tx, which, now_ms() + span_ms) if flag(more[0]) else add(tx, which, span_ms)
+
+    return change
+
+
+def _require_tls(tx: Tx, which: Filter, more: Sequence[str]) -> int:
+    if more[0] not in _REQUIRE_TLS:
+        raise RequestError(f"{more[0]!r} is not yes, no or default")
+    return operations.set_require_tls(tx, which, _REQUIRE_TLS[more[0]])
+
+
+def _messages(admin: Admin) -> Commands:
+    queue = admin.queue
+
+    def transport(tx: Tx, which: Filter, more: Sequence[str]) -> int:
+        if more[0] and more[0] not in admin.config.static.Transports:
+            raise RequestError(f"no such transport {more[0]!r} in mox.conf")
+        return operations.set_transport(tx, which, more[0])
 
     async def fail(request: Request) -> None:
         which = decode_record(Filter, request.parameters[0])
@@ -99,83 +136,35 @@ def _messages(admin: Admin) -> Commands:
         await request.print(str(await operations.drop(queue, which)))
 
     async def dump(request: Request) -> None:
-        which = Filter(ids=[_number(request.parameters[0])])
-        found = await queue.read(lambda tx: MESSAGES.select(tx, which))
-        if not found:
-            raise RequestError("no such message in the queue")
-        await request.write(await queue.content(found[0]))
-
-    async def list_retired(request: Request) -> None:
-        which, sort = decode_record(Filter, request.parameters[0]), decode_record(Sort, request.parameters[1])
-        await request.print(*queue_text.retired(await queue.read(lambda tx: RETIRED.select(tx, which, sort))))
-
-    async def print_retired(request: Request) -> None:
-        which = Filter(ids=[_number(request.parameters[0])])
-        found = await queue.read(lambda tx: RETIRED.select(tx, which))
-        if not found:
-            raise RequestError("not found")
-        await request.print(queue_text.json_text(queue_text.retired_fields(found[0])))
+        message = await _one(queue, MESSAGES, request.parameters[0], "no such message in the queue")
+        await request.write(await queue.content(message))
 
     return {
-        "queuelist": Command(2, list_queued),
-        "queueholdset": Command(2, hold),
-        "queueschedule": Command(3, schedule),
-        "queuetransport": Command(2, transport),
-        "queuerequiretls": Command(2, require_tls),
+        "queuelist": _lists(queue, MESSAGES, queue_text.messages),
+        "queueholdset": _changes(queue, lambda tx, which, more: operations.set_hold(tx, which, flag(more[0])), 1),
+        "queueschedule": _changes(queue, _schedule(operations.add_to_next_attempt, operations.set_next_attempt), 2),
+        "queuetransport": _changes(queue, transport, 1),
+        "queuerequiretls": _changes(queue, _require_tls, 1),
         "queuefail": Command(1, fail),
         "queuedrop": Command(1, drop),
         "queuedump": Command(1, dump),
-        "queueretiredlist": Command(2, list_retired),
-        "queueretiredprint": Command(1, print_retired),
+        "queueretiredlist": _lists(queue, RETIRED, queue_text.retired),
+        "queueretiredprint": _prints(queue, RETIRED, queue_text.retired_fields),
     }
 
 
 def _hooks(admin: Admin) -> Commands:
     queue = admin.queue
-
-    async def list_queued(request: Request) -> None:
-        which, sort = decode_record(Filter, request.parameters[0]), decode_record(Sort, request.parameters[1])
-        await request.print(*queue_text.hooks(await queue.read(lambda tx: HOOKS.select(tx, which, sort))))
-
-    async def schedule(request: Request) -> None:
-        which, change = decode_record(Filter, request.parameters[0]), _milliseconds(request.parameters[2])
-        if flag(request.parameters[1]):
-            count = await queue.write(lambda tx: operations.set_hook_next_attempt(tx, which, now_ms() + change))
-        else:
-            count = await queue.write(lambda tx: operations.add_to_hook_next_attempt(tx, which, change))
-        await request.print(str(count))
-
-    async def cancel(request: Request) -> None:
-        which = decode_record(Filter, request.parameters[0])
-        count = await queue.write(lambda tx: operations.cancel_hooks(tx, queue.surroundings, which))
-        await request.print(str(count))
-
-    async def print_queued(request: Request) -> None:
-        which = Filter(ids=[_number(request.parameters[0])])
-        found = await queue.read(lambda tx: HOOKS.select(tx, which))
-        if not found:
-            raise RequestError("not found")
-        await request.print(queue_text.json_text(queue_text.hook_fields(found[0])))
-
-    async def list_retired(request: Request) -> None:
-        which, sort = decode_record(Filter, request.parameters[0]), decode_record(Sort, request.parameters[1])
-        rows = await queue.read(lambda tx: HOOKS_RETIRED.select(tx, which, sort))
-        await request.print(*queue_text.retired_hooks(rows))
-
-    async def print_retired(request: Request) -> None:
-        which = Filter(ids=[_number(request.parameters[0])])
-        found = await queue.read(lambda tx: HOOKS_RETIRED.select(tx, which))
-        if not found:
-            raise RequestError("not found")
-        await request.print(queue_text.json_text(queue_text.hook_fields(found[0])))
-
+    schedule = _schedule(operations.add_to_hook_next_attempt, operations.set_hook_next_attempt)
     return {
-        "queuehooklist": Command(2, list_queued),
-        "queuehookschedule": Command(3, schedule),
-        "queuehookcancel": Command(1, cancel),
-        "queuehookprint": Command(1, print_queued),
-        "queuehookretiredlist": Command(2, list_retired),
-        "queuehookretiredprint": Command(1, print_retired),
+        "queuehooklist": _lists(queue, HOOKS, queue_text.hooks),
+        "queuehookschedule": _changes(queue, schedule, 2),
+        "queuehookcancel": _changes(
+            queue, lambda tx, which, _more: operations.cancel_hooks(tx, queue.surroundings, which)
+        ),
+        "queuehookprint": _prints(queue, HOOKS, queue_text.hook_fields),
+        "queuehookretiredlist": _lists(queue, HOOKS_RETIRED, queue_text.retired_hooks),
+        "queuehookretiredprint": _prints(queue, HOOKS_RETIRED, queue_text.hook_fields),
     }
 
 
@@ -211,17 +200,14 @@ def _suppressions(admin: Admin) -> Commands:
         await request.print(*queue_text.suppressions(entries))
 
     async def add(request: Request) -> None:
-        account, address = request.parameters[0], _address(request.parameters[1])
-        _need_account(admin, account)
-        await queue.record(lambda tx: suppression.add(tx, account, address, True, "added through mox cli"))
+        account, address = request.parameters
+        await applications.add_suppression(admin, account, address, True, "added through mox cli")
 
     async def remove(request: Request) -> None:
-        account, address = request.parameters[0], _address(request.parameters[1])
-        _need_account(admin, account)
-        await queue.record(lambda tx: suppression.remove(tx, account, address))
+        await applications.remove_suppression(admin, *request.parameters)
 
     async def lookup(request: Request) -> None:
-        account, address = request.parameters[0], _address(request.parameters[1])
+        account, address = request.parameters[0], to_path(need_address(request.parameters[1]))
         entries = await queue.read(lambda tx: suppression.list_all(tx, account))
         wanted = suppression.base_address(address)
         await request.print(*queue_text.lookup([entry for entry in entries if entry.base_address == wanted]))
@@ -232,8 +218,3 @@ def _suppressions(admin: Admin) -> Commands:
         "queuesuppressremove": Command(2, remove),
         "queuesuppresslookup": Command(2, lookup),
     }
-
-
-def _need_account(admin: Admin, name: str) -> None:
-    if name not in admin.config.dynamic.Accounts:
-        raise RequestError(f"no such account {name!r}")

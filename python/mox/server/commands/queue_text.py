@@ -146,11 +146,6 @@ def lookup(rows: Sequence[Suppression]) -> list[str]:
     return lines
 
 
-def json_text(fields: dict[str, Any]) -> str:
-    """Indented by tabs."""
-    return msgspec.json.format(msgspec.json.encode(fields), indent=1).decode().replace("\n ", "\n\t")
-
-
 def _domain(text: str) -> dict[str, str]:
     try:
         domain = parse_domain(text)

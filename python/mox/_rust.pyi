@@ -168,8 +168,8 @@ class StagedMessage:
     def parse(self, prefix: bytes = ...) -> ParsedMessage: ...
     def store(self, path: str) -> None:
         """Make it durable as `path`, which must not exist; the directory is the caller's to sync. Raises OSError."""
-    def parse_and_store(self, prefix: bytes, path: str) -> ParsedMessage:
-        """Both in one call without the interpreter lock."""
+    def parse_and_store(self, prefix: bytes, path: str, durable: bool = True) -> ParsedMessage:
+        """Both in one call without the interpreter lock; unless `durable`, the file may not be on disk yet."""
     def body_hashes(self, specs: Sequence[_BodySpec]) -> list[tuple[bytes, int]]:
         """As the function of that name, with the message's body."""
     def content(self) -> bytes: ...
@@ -177,6 +177,9 @@ class StagedMessage:
 
 def stage_bytes(data: bytes) -> StagedMessage: ...
 def fsync_dir(path: str) -> None: ...
+def sync_files(paths: Sequence[str]) -> None:
+    """Make files durable, but not their directories; those that are gone are passed over. Raises OSError."""
+
 def encode_data(content: bytes) -> bytes:
     """For a client's DATA: dots doubled, end marker added. Raises ValueError for bare CR or LF."""
 

@@ -315,7 +315,8 @@ class Shell:
     async def _result(self, tag: str, name: str, answer: str) -> None:
         session = self._session
         if name not in KEEP_CHANGES and not session.logged_out:
-            await apply_changes(session)
+            # Uploads are many; what others did to mailboxes meanwhile is told with the next command that looks.
+            await apply_changes(session, catches_up=name != "APPEND" or session.mailbox is not None)
         session.write(f"{tag} {answer}\r\n".encode())
 
 

@@ -29,11 +29,13 @@ MAX_DELAYED = 1000
 OVERFLOW = "OK [NOTIFICATIONOVERFLOW] out of sync after too many pending changes"
 
 
-async def apply_changes(session: Session, with_delayed: bool = True) -> None:
-    """Report everything that is pending. `with_delayed` also what NOTIFY SELECTED-DELAYED holds back."""
+async def apply_changes(session: Session, with_delayed: bool = True, catches_up: bool = True) -> None:
+    """Report everything that is pending. `with_delayed` also what NOTIFY SELECTED-DELAYED holds back; unless
+    `catches_up`, only what was read of the account so far."""
     if session.changes is None:
         return
-    await session.catch_up()
+    if catches_up:
+        await session.catch_up()
     if session.changes.overflow:
         session.changes.take()
         if session.notify is not None:

@@ -50,7 +50,8 @@ class Storing:
             return prepared
         if held.prefix == prefix:
             return held
-        return Prepared(held.blob_id, held.path, prefix, self.staged.parse(prefix), self.staged.size + len(prefix))
+        size = self.staged.size + len(prefix)
+        return Prepared(held.blob_id, held.path, prefix, self.staged.parse(prefix), size, held.content)
 
     async def deliver(self, analysis: Analysis, prefix: bytes, *, is_seen: bool = False) -> int | Reply:
         """The id of the message in the mailbox of the decision, or why it could not be stored."""

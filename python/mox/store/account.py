@@ -18,12 +18,13 @@ from msgspec import Struct
 from mox import log
 from mox._rust import MailboxIndex, StagedMessage
 from mox.net.bus import Bus
-from mox.store import blobs, deferred, erasing, mailboxes, messages, reputation
+from mox.store import blobs, deferred, erasing, fresh, mailboxes, messages, reputation
 from mox.store.blobs import BlobFolder
 from mox.store.changes import Changes
 from mox.store.engine import Engine, Settling, Tx
 from mox.store.errors import EngineClosed
 from mox.store.folder import AccountFolder
+from mox.store.fresh import FreshFiles
 from mox.store.policy import Policy
 from mox.store.reader import News, Reader, last_modseq, read_news
 from mox.store.textindex import TextFolder
@@ -54,13 +55,15 @@ def now_ms() -> int:
 
 
 class Prepared(Struct, frozen=True):
-    """A message whose file is durable and parsed, not yet in a mailbox."""
+    """A message whose file is written and parsed, not yet in a mailbox. `content` of a file that may not be on disk yet
+    is committed with the record."""
 
     blob_id: int
     path: str
     prefix: bytes
     parsed: Any
     size: int
+    content: bytes | None = None
 
 
 class Account:
@@ -97,6 +100,7 @@ class Account:
         self._unsubscribe: Callable[[], None] = lambda: None
         self._deferred = asyncio.Event()
         self._settler: asyncio.Task[None] | None = None
+        self._fresh: FreshFiles | None = None
         self._lease_until_ms = 0
         self._may_erase = True
 
@@ -124,6 +128,9 @@ class Account:
                 last, boxes, next_id = await engine.read(
                     lambda tx: (last_modseq(tx), mailboxes.list_mailboxes(tx), messages.next_id(tx))
                 )
+                self._fresh = FreshFiles(engine, self._blobs, self._files)
+                if restored := await self._fresh.restore():
+                    _logger.info("message files written again after a failure", account=self.name, files=restored)
                 await self._files.run(self.text.check, next_id)
             except BaseException:
                 await engine.close()
@@ -215,6 +222,8 @@ class Account:
             await asyncio.wait([self._settler])
         self._unsubscribe()
         await self._erase(engine, closing=True)
+        if self._fresh is not None:
+            await self._fresh.close()
         await engine.close()
         self._place.release()
 
@@ -242,13 +251,18 @@ class Account:
         """Write the message's file durably and parse it. Raises OSError."""
         if self._engine is None:
             await self._wake()
-        blob_id, path, parsed = await self._files.run(self._store_file, staged, prefix)
-        return Prepared(blob_id, path, prefix, parsed, staged.size + len(prefix))
+        prepared = await self._files.run(self._store_file, staged, prefix)
+        if prepared.content is not None and self._fresh is not None:
+            self._fresh.expect()
+        return prepared
 
-    def _store_file(self, staged: StagedMessage, prefix: bytes) -> tuple[int, str, Any]:
+    def _store_file(self, staged: StagedMessage, prefix: bytes) -> Prepared:
         blob_id = self._blobs.new()
         path = self._blobs.path(blob_id)
-        return blob_id, path, staged.parse_and_store(prefix, path)
+        is_small = staged.size <= fresh.MAX_OCTETS
+        parsed = staged.parse_and_store(prefix, path, durable=not is_small)
+        content = staged.content() if is_small else None
+        return Prepared(blob_id, path, prefix, parsed, staged.size + len(prefix), content)
 
     def discard(self, prepared: Prepared) -> None:
         """Remove the file of a message that went nowhere."""
@@ -259,7 +273,13 @@ class Account:
         now = now_ms()
         facts = {"received_ms": now, "save_ms": now, **facts}
         return messages.NewMessage(
-            prepared.blob_id, os.path.dirname(prepared.path), prepared.prefix, prepared.parsed, prepared.size, **facts
+            prepared.blob_id,
+            os.path.dirname(prepared.path),
+            prepared.prefix,
+            prepared.parsed,
+            prepared.size,
+            content=prepared.content,
+            **facts,
         )
 
     # Changes

@@ -7,11 +7,11 @@ hour share a directory. A file without a record is left by a crash between file 
 import os
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mox import log
-from mox._rust import fsync_dir
+from mox._rust import fsync_dir, sync_files
 from mox.store.engine import Tx
 
 RANDOM_BITS = 12
@@ -51,6 +51,27 @@ class BlobFolder:
             fsync_dir(str(self._folder))
             self._shards.add(shard)
         return blob_id
+
+    def sync(self, blob_ids: Sequence[int]) -> None:
+        """Make files durable. Raises OSError."""
+        sync_files([self.path(blob_id) for blob_id in blob_ids])
+        for shard in {blob_id >> SHARD_BITS for blob_id in blob_ids}:
+            fsync_dir(f"{self._folder_text}/{shard:x}")
+
+    def restore(self, contents: Iterable[tuple[int, bytes]]) -> int:
+        """Write the files (blob id, content) again that a failure of the machine took; how many. Raises OSError."""
+        restored = 0
+        for blob_id, content in contents:
+            path = Path(self.path(blob_id))
+            if path.exists() and path.read_bytes() == content:
+                continue
+            path.parent.mkdir(exist_ok=True, mode=0o770)
+            temporary = path.with_suffix(".new")
+            temporary.write_bytes(content)
+            temporary.replace(path)
+            restored += 1
+        fsync_dir(self._folder_text)
+        return restored
 
     def unlink(self, blob_ids: Iterable[int]) -> None:
         """Remove files. Raises OSError."""
@@ -104,8 +125,13 @@ def unused(tx: Tx) -> list[int]:
     return [row[0] for row in rows]
 
 
-def forget(tx: Tx, blob_ids: Iterable[int]) -> None:
+def forget(tx: Tx, blob_ids: Sequence[int]) -> None:
     """The files are gone."""
     tx.many(
         "DELETE FROM blob WHERE account_id = ? AND blob_id = ? AND refs = 0", [(tx.account_id, b) for b in blob_ids]
+    )
+    tx.many(
+        "DELETE FROM blob_fresh AS f WHERE account_id = ? AND blob_id = ? "
+        "AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.account_id = f.account_id AND b.blob_id = f.blob_id)",
+        [(tx.account_id, b) for b in blob_ids],
     )

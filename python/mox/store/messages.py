@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from mox.store import recipients, reputation, threads, training
+from mox.store import fresh, recipients, reputation, threads, training
 from mox.store.engine import Tx
 from mox.store.errors import NoUidsLeft, OverQuota
 from mox.store.mailboxes import get
@@ -32,8 +32,10 @@ _SEEN, _DELETED = int(Flag.SEEN), int(Flag.DELETED)
 
 
 class NewMessage(Struct, frozen=True):
-    """A message whose bytes are durable already. Dates are milliseconds since 1970. `mailbox_orig_id` 0 stands for the
-    mailbox it is added to, `mailbox_destined_id` is of messages that go to Rejects or the introbox instead."""
+    """A message whose file is there: durably, unless its `content` is given, to be committed with it.
+
+    Dates are milliseconds since 1970. `mailbox_orig_id` 0 stands for the mailbox it is added to, `mailbox_destined_id`
+    is of messages that go to Rejects or the introbox instead."""
 
     blob_id: int
     directory: str
@@ -49,6 +51,7 @@ class NewMessage(Struct, frozen=True):
     received_zone: int = 0
     mailbox_orig_id: int = 0
     mailbox_destined_id: int = 0
+    content: bytes | None = None
 
 
 class Added(Struct, frozen=True):
@@ -179,7 +182,10 @@ def add(tx: Tx, mailbox_id: int, new: Sequence[NewMessage], quota: int | None = 
 
 def _insert(tx: Tx, mailbox: Mailbox, uid: int, message_id: int, message: NewMessage) -> int:
     """Insert all rows of a message, but do not count it; the flags that it gets."""
-    tx.sync_directory(message.directory)
+    if message.content is None:
+        tx.sync_directory(message.directory)
+    else:
+        fresh.keep(tx, message.blob_id, message.content)
     parsed, facts = message.parsed, message.facts
     orig_id = message.mailbox_orig_id or mailbox.id
     new = threads.entry(parsed, orig_id, message.received_ms)

@@ -269,15 +269,21 @@ impl StagedMessage {
     }
 
     /// Parse and store in one call without the interpreter lock: what a delivery does before its transaction.
+    #[pyo3(signature = (prefix, path, durable = true))]
     fn parse_and_store(
         &self,
         py: Python<'_>,
         prefix: Vec<u8>,
         path: PathBuf,
+        durable: bool,
     ) -> PyResult<ParsedMessage> {
         let staged = self.staged()?;
         py.detach(|| {
-            staged.store(&path)?;
+            if durable {
+                staged.store(&path)?;
+            } else {
+                staged.write(&path)?;
+            }
             staged.with_content(|data| ParsedMessage::parse(&prefix, data))
         })
         .map_err(os_error)
@@ -316,6 +322,11 @@ fn stage_bytes(data: &[u8]) -> PyResult<StagedMessage> {
 #[pyfunction]
 fn fsync_dir(py: Python<'_>, path: PathBuf) -> PyResult<()> {
     py.detach(|| smtpdata::fsync_dir(&path)).map_err(os_error)
+}
+
+#[pyfunction]
+fn sync_files(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<()> {
+    py.detach(|| smtpdata::sync_files(&paths)).map_err(os_error)
 }
 
 #[pyfunction]
@@ -369,6 +380,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<StagedMessage>()?;
     m.add_function(wrap_pyfunction!(stage_bytes, m)?)?;
     m.add_function(wrap_pyfunction!(fsync_dir, m)?)?;
+    m.add_function(wrap_pyfunction!(sync_files, m)?)?;
     m.add_function(wrap_pyfunction!(encode_data, m)?)?;
     m.add_function(wrap_pyfunction!(read_ranges, m)?)
 }

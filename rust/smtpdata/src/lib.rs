@@ -13,7 +13,7 @@ pub use chunk::BareCrFinder;
 pub use decoder::{DataDecoder, Progress};
 pub use encoder::{encode_data, EncodeError};
 pub use fixer::{Facts, LineFixer};
-pub use staging::{fsync_dir, Staged, Staging};
+pub use staging::{fsync_dir, sync_files, Staged, Staging};
 
 /// The examples of the README are run as tests.
 #[cfg(doctest)]

@@ -121,14 +121,27 @@ impl Staged {
     /// # Errors
     /// When the file exists or cannot be written; nothing is left at `path` then, unless it was there before.
     pub fn store(&self, path: &Path) -> io::Result<()> {
+        self.write_with(path, File::sync_all)
+    }
+
+    /// Like [`Staged::store`], but the content may not be on disk yet: for callers that keep it elsewhere until
+    /// [`sync_files`] has been called.
+    ///
+    /// # Errors
+    /// As for [`Staged::store`].
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        self.write_with(path, |_| Ok(()))
+    }
+
+    fn write_with(&self, path: &Path, finish: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
         match &self.file {
             Some(temporary) => {
-                File::open(temporary)?.sync_all()?;
+                finish(&File::open(temporary)?)?;
                 fs::hard_link(temporary, path)
             }
             None => {
                 let mut file = create(path)?;
-                let written = file.write_all(&self.memory).and_then(|()| file.sync_all());
+                let written = file.write_all(&self.memory).and_then(|()| finish(&file));
                 if written.is_err() {
                     fs::remove_file(path)?;
                 }
@@ -161,6 +174,21 @@ fn temporary(folder: &Path) -> io::Result<(File, PathBuf)> {
         .map_or(0, |since| since.as_nanos());
     let path = folder.join(format!("staged-{}-{stamp}-{number}", std::process::id()));
     create(&path).map(|file| (file, path))
+}
+
+/// Make the content of files durable; files that are gone are passed over. Their directories are the caller's to sync.
+///
+/// # Errors
+/// When a file cannot be opened or synced; the others may be durable or not.
+pub fn sync_files(paths: &[PathBuf]) -> io::Result<()> {
+    for path in paths {
+        match File::open(path) {
+            Ok(file) => file.sync_all()?,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(())
 }
 
 /// Make the names in a directory durable. No effect where directories cannot be opened (Windows).
@@ -208,6 +236,18 @@ mod tests {
             2,
             "temporary files are removed"
         );
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn written_content_is_made_durable_later() {
+        let dir = folder("sync");
+        let paths = [dir.join("one"), dir.join("gone"), dir.join("two")];
+        Staged::from_memory(b"1".to_vec()).write(&paths[0]).unwrap();
+        Staged::from_memory(b"2".to_vec()).write(&paths[2]).unwrap();
+        sync_files(&paths).unwrap();
+        assert_eq!(fs::read(&paths[2]).unwrap(), b"2");
+        assert!(sync_files(&[dir.join("one").join("not a folder")]).is_err());
         fs::remove_dir_all(dir).unwrap();
     }
 

@@ -1,5 +1,6 @@
 """Real mail programs against the whole server: send, sync, read."""
 
+import re
 import shutil
 import subprocess
 import textwrap
@@ -36,7 +37,7 @@ def test_swaks_delivers_and_curl_reads(mox: MoxProcess) -> None:
 
 @pytest.mark.parametrize("tls", [[], ["--tls"], ["--tls-on-connect"]], ids=["plain", "starttls", "tls"])
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
-def test_swaks_submits(mox: MoxProcess, tls: list[str], mechanism: str) -> None:
+def test_swaks_submits(shared_mox: MoxProcess, tls: list[str], mechanism: str) -> None:
     if (
         mechanism != "PLAIN"
         and subprocess.run(["perl", "-MAuthen::SASL::Perl::SCRAM_SHA_256", "-e1"], capture_output=True).returncode
@@ -44,7 +45,7 @@ def test_swaks_submits(mox: MoxProcess, tls: list[str], mechanism: str) -> None:
         pytest.skip("Perl has no SCRAM-SHA-256 here")
     service = "submissions" if tls == ["--tls-on-connect"] else "submission"
     run([
-        need("swaks"), "--server", "127.0.0.1", "--port", str(mox.ports[service]), "--from", USER, "--to", USER,
+        need("swaks"), "--server", "127.0.0.1", "--port", str(shared_mox.ports[service]), "--from", USER, "--to", USER,
         "--auth", mechanism, "--auth-user", USER, "--auth-password", PASSWORD, *tls, "--header", "Subject: submitted",
     ])  # fmt: skip
 
@@ -52,30 +53,33 @@ def test_swaks_submits(mox: MoxProcess, tls: list[str], mechanism: str) -> None:
 def wait_for_mail(mox: MoxProcess, subject: str) -> None:
     """Mail from the queue arrives soon after its acceptance; curl's IDLE-less polling is enough here."""
     for _ in range(100):
-        if "* SEARCH 1" in curl_imap(mox, "INBOX", "-X", f'SEARCH SUBJECT "{subject}"'):
+        if re.search(r"\* SEARCH \d", curl_imap(mox, "INBOX", "-X", f'SEARCH SUBJECT "{subject}"')):
             return
     raise AssertionError(f"no message with subject {subject!r}:\n{mox.log()[-3000:]}")
 
 
-def test_curl_submits_over_tls(mox: MoxProcess, tmp_path: Path) -> None:
+def test_curl_submits_over_tls(shared_mox: MoxProcess, tmp_path: Path) -> None:
     letter = tmp_path / "letter"
     letter.write_text(f"From: <{USER}>\nTo: <{USER}>\nSubject: curl letter\n\nhi\n")
     run([
-        need("curl"), "-sS", "-k", "--ssl-reqd", f"smtp://127.0.0.1:{mox.ports['submission']}", "--user",
+        need("curl"), "-sS", "-k", "--ssl-reqd", f"smtp://127.0.0.1:{shared_mox.ports['submission']}", "--user",
         f"{USER}:{PASSWORD}", "--mail-from", USER, "--mail-rcpt", USER, "--crlf", "-T", str(letter),
     ])  # fmt: skip
-    wait_for_mail(mox, "curl letter")
+    wait_for_mail(shared_mox, "curl letter")
 
 
-def test_msmtp_submits(mox: MoxProcess, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mechanism", ["plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256"])
+def test_msmtp_submits(shared_mox: MoxProcess, tmp_path: Path, mechanism: str) -> None:
+    """GNU SASL on the other side."""
     config = tmp_path / "msmtprc"
     config.write_text(
-        f"account default\nhost 127.0.0.1\nport {mox.ports['submission']}\nfrom {USER}\nauth plain\nuser {USER}\n"
-        f"password {PASSWORD}\ntls on\ntls_starttls on\ntls_certcheck off\n"
+        f"account default\nhost 127.0.0.1\nport {shared_mox.ports['submission']}\nfrom {USER}\nauth {mechanism}\n"
+        f"user {USER}\npassword {PASSWORD}\ntls on\ntls_starttls on\ntls_certcheck off\n"
     )
     config.chmod(0o600)
-    run([need("msmtp"), "-C", str(config), USER], input=f"From: {USER}\nTo: {USER}\nSubject: msmtp letter\n\nhi\n")
-    wait_for_mail(mox, "msmtp letter")
+    text = f"From: {USER}\nTo: {USER}\nSubject: msmtp by {mechanism}\n\nhi\n"
+    run([need("msmtp"), "-C", str(config), USER], input=text)
+    wait_for_mail(shared_mox, f"msmtp by {mechanism}")
 
 
 def test_smtp_source_load(mox: MoxProcess) -> None:

@@ -148,7 +148,7 @@ class Deliverer:
         lines = self._prefix(transaction.incoming, path, str(path), analysis, problems)
         if not analysis.decision.is_accepted:
             await transaction.storing.keep_reject(analysis, lines)
-            return self._refused(path, analysis)
+            return self._refused(transaction.incoming, path, analysis)
         is_report = report is not None and report.report is not None
         if is_report and report is not None and self.neighbours.reports is not None:
             await self.neighbours.reports.store(report, transaction.incoming)
@@ -223,8 +223,9 @@ class Deliverer:
         await self.neighbours.delivered(analysis.account.name, stored, path)
         return Outcome(path, None, decision.reason)
 
-    def _refused(self, path: Path, analysis: Analysis) -> Outcome:
+    def _refused(self, incoming: Incoming, path: Path, analysis: Analysis) -> Outcome:
         decision = analysis.decision
+        self._log(incoming, analysis, "rejected")
         metrics.labelled(metrics.deliveries, "reject", decision.reason).inc()
         return Outcome(path, decision.reply, decision.reason, makes_slow=True)
 
@@ -285,7 +286,7 @@ class Deliverer:
             else:
                 await transaction.storing.keep_reject(analysis, lines)
         if not accepted:
-            return self._refused(path, first)
+            return self._refused(incoming, path, first)
         if all(outcome.reply is not None for outcome in outcomes) and outcomes:
             return next((o for o in outcomes if o.reply is not FULL), outcomes[0])
         return Outcome(path, None, first.decision.reason)

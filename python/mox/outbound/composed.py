@@ -4,25 +4,23 @@ Limits of the account, unique sender addresses, trace field (RFC 5321 §4.4), si
 the message is decided by the caller.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mox._rust import stage_bytes
-from mox.config.addresses import Address, AddressError, parse_address, render_localpart
+from mox.config.addresses import Address, render_localpart
 from mox.config.live import Config
 from mox.message.compose import fold, format_date, now
 from mox.net.tls import TlsInfo
+from mox.outbound import senders
 from mox.outbound.queue import Queue
 from mox.outbound.records import NewMessage
 from mox.outbound.signing import Signer
 from mox.smtp.address import Path
+from mox.store import sending
 from mox.store.engine import Tx
-from mox.store.sending import check_limits, record
 from mox.store.store import Store
-
-FROM_ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +69,19 @@ class Outbox:
         addresses = [str(address) for address in recipients]
         now_ms = time.time_ns() // 1_000_000
 
-        def count(tx: Tx) -> None:
-            check_limits(tx, addresses, now_ms)
-            record(tx, addresses, now_ms)
-
         opened = await self._store.open(account)
-        await opened.write(count)
+        await opened.write(lambda tx: sending.take(tx, addresses, now_ms))
 
     async def send(self, composed: Composed, also: Also | None = None) -> list[Submitted]:
         """Queue the message for each recipient, durable on return. Raises OSError, and what `also` raises."""
-        separator = self._from_id_separator(composed)
-        from_ids = [secrets.token_urlsafe(FROM_ID_BYTES) if separator else "" for _ in composed.recipients]
+        sender = to_path(composed.sender)
+        mark = senders.separator(self._config, composed.account, composed.login, composed.sender.domain.ascii)
+        unique = [senders.unique(sender, mark) for _ in composed.recipients]
         is_single = len(composed.recipients) == 1
         prefix = self._received(composed, composed.recipients[0] if is_single else None) + composed.signatures
         messages = [
             NewMessage(
-                sender=_unique_sender(composed.sender, separator, from_id),
+                sender=own,
                 recipient=to_path(recipient),
                 prefix=prefix,
                 message_id=composed.message_id,
@@ -98,23 +93,14 @@ class Outbox:
                 future_release=composed.future_release,
                 extra=composed.extra,
             )
-            for recipient, from_id in zip(composed.recipients, from_ids, strict=True)
+            for recipient, (own, from_id) in zip(composed.recipients, unique, strict=True)
         ]
 
         def submitted(ids: list[int]) -> list[Submitted]:
-            return [Submitted(*pair) for pair in zip(ids, from_ids, strict=True)]
+            return [Submitted(number, from_id) for number, (_, from_id) in zip(ids, unique, strict=True)]
 
         hook = (lambda tx, ids: also(tx, submitted(ids))) if also is not None else None
         return submitted(await self.queue.add(composed.account, stage_bytes(composed.content), messages, hook))
-
-    def _from_id_separator(self, composed: Composed) -> str:
-        """What stands between localpart and unique id; empty when this log-in has no unique sender addresses, or the
-        domain of the sender cannot have them."""
-        wanted = self._config.account(composed.account).FromIDLoginAddresses
-        if not any(_same(address, composed.login) for address in wanted):
-            return ""
-        entry = self._config.domain(composed.sender.domain.ascii)
-        return entry.separators[0] if entry is not None and entry.separators else ""
 
     def _received(self, composed: Composed, recipient: Address | None) -> bytes:
         """Without recipient for several of them: their prefixes are equal then, and they can share a transaction."""
@@ -136,17 +122,3 @@ class Outbox:
 def to_path(address: Address) -> Path:
     """The form that the queue and the suppression list keep."""
     return Path(address.localpart, address.domain.name)
-
-
-def _unique_sender(sender: Address, separator: str, from_id: str) -> Path:
-    localpart = sender.localpart
-    if from_id:
-        localpart = localpart.partition(separator)[0] + separator + from_id
-    return Path(localpart, sender.domain.name)
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return parse_address(one) == parse_address(other)
-    except AddressError:
-        return False

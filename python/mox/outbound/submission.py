@@ -4,9 +4,7 @@ SMTP submission and whatever else takes messages from users go through `Submitte
 """
 
 import asyncio
-import base64
 import errno
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from mox.config.live import Config
 from mox.config.tables import DomainDisabled, DomainEntry
 from mox.mailauth.authres import AuthMethod, AuthProperty, AuthResults
 from mox.outbound import content as message_content
+from mox.outbound import senders
 from mox.outbound.content import ContentError
 from mox.outbound.queue import FromIdError, Queue
 from mox.outbound.records import NewMessage
@@ -126,24 +125,23 @@ class Submitter:
         if refusal is not None:
             raise SubmissionRefused(refusal, "badfrom")
         addresses = [r.path.unicode() for r in submission.recipients]
-        await self._check_limits(submission.account, addresses)
         entry = self._config.domain(message.author.domain)
         if entry is None or entry.options.Disabled:
             raise SubmissionRefused(local_error("domain of the author is not available"), "badfrom")
-        senders = self._senders(submission, entry)
+        own_senders = self._senders(submission, entry)
         prefixes = await self._prefixes(submission, message, entry, needs_utf8)
-        queued = self._records(submission, message, senders, prefixes, needs_utf8)
+        queued = self._records(submission, message, own_senders, prefixes, needs_utf8)
+        await self._count(submission.account, addresses)
         ids = await self._add(submission, message, queued)
-        account = await self._store.open(submission.account)
-        await account.write(lambda tx: sending.record(tx, addresses, _now_ms()))
         metrics.smtp_submissions.labels("ok").inc()
         _logger.info("message submitted", account=submission.account, recipients=len(ids), ids=ids)
         return ids
 
-    async def _check_limits(self, name: str, addresses: list[str]) -> None:
+    async def _count(self, name: str, addresses: list[str]) -> None:
+        """Count the message against the limits of the account."""
         try:
             account = await self._store.open(name)
-            await account.read(lambda tx: sending.check_limits(tx, addresses, _now_ms()))
+            await account.write(lambda tx: sending.take(tx, addresses, _now_ms()))
         except MessageLimit as err:
             text = f"account has reached its limit of {err.limit} messages in 24 hours"
             raise SubmissionRefused(Reply(451, "4.7.1", text), "messagelimiterror") from err
@@ -153,22 +151,16 @@ class Submitter:
 
     def _senders(self, submission: Submission, entry: DomainEntry) -> list[tuple[Path, str]]:
         """(MAIL FROM, id) for each recipient: unique ones, for accounts that want to match bounces by them."""
-        sender, plain = submission.sender, [(submission.sender, "")] * len(submission.recipients)
-        options = self._config.account(submission.account)
-        wanted = submission.login_address in options.FromIDLoginAddresses
-        if not wanted or not entry.separators or sender.is_null:
-            return plain
-        base, mark, own = sender.localpart.partition(entry.separators[0])
-        if mark and own:
-            if len(submission.recipients) > 1:
-                raise SubmissionRefused(
-                    Reply(554, "5.5.3", "an own id in MAIL FROM is possible with one recipient only"), "queueerror"
-                )
-            return [(sender, own)]
-        if mark:
-            return plain
-        ids = [base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=") for _ in submission.recipients]
-        return [(Path(f"{base}{entry.separators[0]}{unique}", sender.domain), unique) for unique in ids]
+        sender = submission.sender
+        separator = senders.separator(self._config, submission.account, submission.login_address, entry.name.ascii)
+        _, mark, own = sender.localpart.partition(separator) if separator else ("", "", "")
+        if own and len(submission.recipients) > 1:
+            raise SubmissionRefused(
+                Reply(554, "5.5.3", "an own id in MAIL FROM is possible with one recipient only"), "queueerror"
+            )
+        if mark or sender.is_null:
+            return [(sender, own)] * len(submission.recipients)
+        return [senders.unique(sender, separator) for _ in submission.recipients]
 
     async def _prefixes(self, submission: Submission, message: _Message, entry: DomainEntry, needs_utf8: bool) -> bytes:
         """Lines before the message: trace, what was missing, signatures, who was authenticated."""

@@ -81,7 +81,7 @@ def data_folder(mox: MoxProcess) -> Path:
     return next(p.parent for p in mox.folder.rglob("accounts") if p.is_dir())
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_killed_in_the_middle_of_deliveries_again_and_again(tmp_path: Path) -> None:
     mox = MoxProcess(tmp_path / "mox")
     acknowledged: dict[bytes, bytes] = {}

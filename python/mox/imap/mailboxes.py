@@ -1,5 +1,7 @@
 """Commands that change mailboxes: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 §6.3.4 to §6.3.8)."""
 
+from functools import lru_cache
+
 from mox._rust import Command
 from mox.imap.errors import NoError, store_errors
 from mox.imap.session import Session
@@ -17,10 +19,13 @@ _USES = {
 }
 
 
+_check = lru_cache(maxsize=4096)(mailboxes.check_name)
+
+
 def checked(name: str, allow_inbox: bool = True) -> str:
     """A name as the store keeps it. Raises NoError."""
     try:
-        return mailboxes.check_name(name, allow_inbox)
+        return _check(name, allow_inbox)
     except BadName as err:
         raise NoError(str(err), "" if not allow_inbox and name.lower() == "inbox" else "CANNOT") from err
 

@@ -429,6 +429,8 @@ class Account:
 
     async def _hold_messages(self) -> None:
         """Before a session can refer to messages, other processes must know that there is one."""
+        if self._lease_until_ms >= now_ms() + LEASE_MS // 2:
+            return
         async with self._holding:
             position, now = self._position(), now_ms()
             if position is None or self._lease_until_ms >= now + LEASE_MS // 2:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from mox.imap.client.client import Client, CommandFailed
+from mox.imap.client.types import Result
+from mox.net.conn import connect
+from mox.net.tls import ClientTls
 from mox.sasl.client import CramMd5, External, Plain, Scram
 from mox.store import tlskeys
 from mox.store.tlskeys import TlsPublicKey
@@ -102,6 +105,42 @@ async def test_scram(server: Server, hash_name: str) -> None:
         assert failed.value.answer.result.status == "NO"
     await client.authenticate(Scram(hash_name, USER, "t\u00e9st pass word"))
     await client.logout()
+
+
+async def bound_client(server: Server) -> tuple[Client, bytes]:
+    """A client with TLS 1.3 of our own, and its channel binding."""
+    conn = await connect("127.0.0.1", server.tls_port, 10)
+    await conn.start_tls_client(ClientTls(), "localhost")
+    binding = conn.channel_binding()
+    assert binding is not None and len(binding) == 32
+    client = await Client.over(conn)
+    server.clients.append(client)
+    return client, binding
+
+
+@pytest.mark.parametrize("hash_name", ["sha1", "sha256"])
+async def test_scram_with_channel_binding(server: Server, hash_name: str) -> None:
+    """RFC 5802 §6, RFC 9266: the proof covers the TLS connection."""
+    client, binding = await bound_client(server)
+    assert {"AUTH=SCRAM-SHA-1-PLUS", "AUTH=SCRAM-SHA-256-PLUS"} <= client.capabilities
+    with pytest.raises(CommandFailed) as failed:
+        await client.authenticate(Scram(hash_name, USER, "t\u00e9st pass word", bytes(32)))
+    assert failed.value.code == "AUTHENTICATIONFAILED" and "mitm" in failed.value.answer.result.text
+    with pytest.raises(CommandFailed):
+        await client.authenticate(Scram(hash_name, USER, "wrong", binding))
+    # A client that could bind and saw no offer: somebody took it away.
+    with pytest.raises(CommandFailed):
+        await client.authenticate(Scram(hash_name, USER, "t\u00e9st pass word", server_lacks_plus=True))
+    await client.authenticate(Scram(hash_name, USER, "t\u00e9st pass word", binding))
+    await client.select("Inbox")
+    await client.logout()
+
+
+async def test_channel_binding_needs_tls(server: Server) -> None:
+    client = await server.client(user=None)
+    with pytest.raises(CommandFailed):
+        await client.authenticate(Scram("sha256", USER, "t\u00e9st pass word", bytes(32)))
+    await client.close()
 
 
 @pytest.mark.holds("imap-f83513")
@@ -225,6 +264,21 @@ async def test_client_certificates(server: Server, tmp_path: Path) -> None:
     assert await refused(client, "AUTHENTICATE EXTERNAL =") == ("NO", "")
     await client.select("Inbox")
     await client.logout()
+
+
+async def test_removing_a_key_ends_its_sessions(server: Server, tmp_path: Path) -> None:
+    identity = pki.self_signed("client")
+    await know(server, identity, USER, no_preauth=False)
+    client = await Client.connect("127.0.0.1", server.tls_port, tls=with_certificate(tmp_path, identity))
+    other = await server.client()
+    fingerprint, _, _ = tlskeys.parse_certificate(identity.der)
+    server.ctx.keep_client_keys(frozenset({fingerprint}))
+    await client.noop()
+    server.ctx.keep_client_keys(frozenset())
+    bye = await client.receive()
+    assert isinstance(bye, Result) and (bye.status, bye.text) == ("BYE", "your TLS public key was removed")
+    await other.noop()
+    await client.close()
 
 
 @pytest.mark.parametrize("authzid", ["", USER], ids=["empty", "explicit"])

@@ -9,7 +9,7 @@ from mox.imap.errors import NoError
 from mox.imap.mailboxes import checked, mailbox_id
 from mox.imap.metadata import entries_text
 from mox.imap.session import Session, special_use_names
-from mox.store import annotations, mailboxes
+from mox.store import annotations, mailboxes, sync
 from mox.store.annotations import Annotation
 from mox.store.engine import Tx
 from mox.store.types import Mailbox
@@ -43,9 +43,11 @@ class _Names:
     with_children: frozenset[str]
     with_subscribed: frozenset[str]
     with_use: frozenset[str]
+    # Octets with \\Deleted by mailbox id, where that was asked for and there are any.
+    deleted_storage: dict[int, int]
 
 
-def _names(tx: Tx) -> _Names:
+def _names(tx: Tx, with_storage: bool) -> _Names:
     boxes = {box.name: box for box in mailboxes.list_mailboxes(tx)}
     subscribed = frozenset(mailboxes.subscriptions(tx))
 
@@ -53,7 +55,12 @@ def _names(tx: Tx) -> _Names:
         return frozenset(parent for name in names for parent in parents(name))
 
     return _Names(
-        boxes, subscribed, above(boxes), above(subscribed), above(n for n, box in boxes.items() if box.special_use)
+        boxes,
+        subscribed,
+        above(boxes),
+        above(subscribed),
+        above(n for n, box in boxes.items() if box.special_use),
+        {box.id: sync.deleted_storage(tx, box.id) for box in boxes.values() if with_storage and box.deleted},
     )
 
 
@@ -86,7 +93,8 @@ async def list_(session: Session, command: Command) -> str:
     options = _Options(frozenset(selection), dict(returns))
     if "HIGHESTMODSEQ" in options.returns.get("STATUS", []):
         session.enabled.add("CONDSTORE")
-    names = await session.opened().read(_names)
+    with_storage = "DELETED-STORAGE" in options.returns.get("STATUS", [])
+    names = await session.opened().read(lambda tx: _names(tx, with_storage))
     wanted = [joined(reference, p) for p in patterns if p or not extended]
     candidates = set(names.boxes) | names.subscribed
     if options.recursive:
@@ -124,7 +132,8 @@ def _list_row(session: Session, name: str, names: _Names, options: _Options) -> 
     info = f' ("CHILDINFO" ("{criterion}"))' if child_info else ""
     session.untagged(f'LIST ({" ".join(flags)}) "/" {session.name(name)}{info}')
     if box is not None and "STATUS" in options.returns:
-        session.untagged(f"STATUS {session.name(name)} ({status_text(box, options.returns['STATUS'])})")
+        text = status_text(box, options.returns["STATUS"], names.deleted_storage.get(box.id, 0))
+        session.untagged(f"STATUS {session.name(name)} ({text})")
     return True
 
 
@@ -155,7 +164,7 @@ async def lsub(session: Session, command: Command) -> str:
     return ""
 
 
-def status_text(box: Mailbox, items: list[str]) -> str:
+def status_text(box: Mailbox, items: list[str], deleted_storage: int = 0) -> str:
     """The inside of a STATUS response."""
     values: dict[str, Any] = {
         "MESSAGES": box.messages,
@@ -167,7 +176,7 @@ def status_text(box: Mailbox, items: list[str]) -> str:
         "RECENT": 0,
         "APPENDLIMIT": "NIL",
         "HIGHESTMODSEQ": max(1, box.modseq),
-        "DELETED-STORAGE": 0,
+        "DELETED-STORAGE": deleted_storage,
         "MAILBOXID": f"({mailbox_id(box)})",
     }
     return " ".join(f"{item} {values[item]}" for item in items)
@@ -182,5 +191,8 @@ async def status(session: Session, command: Command) -> str:
     box = session.opened().known_by_name(name)
     if box is None:
         raise NoError("no such mailbox")
-    session.untagged(f"STATUS {session.name(name)} ({status_text(box, items)})")
+    storage = 0
+    if "DELETED-STORAGE" in items and box.deleted:
+        storage = await session.opened().read(lambda tx: sync.deleted_storage(tx, box.id))
+    session.untagged(f"STATUS {session.name(name)} ({status_text(box, items, storage)})")
     return ""

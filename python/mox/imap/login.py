@@ -126,7 +126,11 @@ async def _failed(session: Session, err: Exception, mechanism: str) -> NoError:
     if isinstance(err, LoginDisabled):
         return NoError(str(err))
     match failure:
-        case Failure.CREDENTIALS | Failure.CHANNEL_BINDING:
+        case Failure.CHANNEL_BINDING:
+            text = "channel bindings do not match, potential mitm"
+            _logger.warning(text, cid=session.conn.cid, remote=session.conn.remote[0])
+            return NoError(text, "AUTHENTICATIONFAILED")
+        case Failure.CREDENTIALS:
             return NoError(str(err), "AUTHENTICATIONFAILED")
         case Failure.OTHER_IDENTITY:
             return NoError(str(err), "AUTHORIZATIONFAILED")

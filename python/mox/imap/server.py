@@ -150,6 +150,13 @@ class ImapContext:
         for session in self.sessions:
             session.kick("shutting down")
 
+    def keep_client_keys(self, fingerprints: frozenset[str]) -> None:
+        """End the sessions of clients whose TLS key is none of these, the known ones: it was removed."""
+        for session in self.sessions:
+            tls = session.conn.tls
+            if session.certificate is not None and tls is not None and tls.peer_key_fingerprint not in fingerprints:
+                session.kick("your TLS public key was removed")
+
     def kick(self, account: str, text: str) -> None:
         """End all sessions of an account, for example because its password changed."""
         for session in self.sessions:

@@ -16,8 +16,10 @@ CALL_TIMEOUT_S = 10.0
 class Handshakes:
     """Kept current over the bus; configurations of listeners hold on to its two parts."""
 
-    def __init__(self, bus: Bus, store: Store) -> None:
+    def __init__(self, bus: Bus, store: Store, on_keys: Callable[[frozenset[str]], None]) -> None:
         self._bus = bus
+        # Called with the fingerprints of all known keys when they may have changed.
+        self._on_keys = on_keys
         self._store = store
         self._reloading: asyncio.Task[None] | None = None
         self._is_stale = False
@@ -45,6 +47,7 @@ class Handshakes:
             self._is_stale = False
             known = await self._store.read_auth(tlskeys.list_keys)
             self.client_keys.replace([_digest(key.fingerprint) for key in known])
+            self._on_keys(frozenset(key.fingerprint for key in known))
             if not self._is_stale:
                 return
 

@@ -105,7 +105,7 @@ class Worker:
             stack.callback(
                 self._bus.subscribe(CREDENTIALS_TOPIC, lambda name: imap.kick(name.decode(), PASSWORD_CHANGED))
             )
-            handshakes = Handshakes(self._bus, store)
+            handshakes = Handshakes(self._bus, store, imap.keep_client_keys)
             stack.push_async_callback(handshakes.close)
             await handshakes.start()
             outgoing = Outgoing(self._config, store, queue, surroundings, smtp.deliverer, smtp.resolver, evaluations)
@@ -191,10 +191,6 @@ def _share_limits(bus: Bus, smtp: SmtpContext, imap: ImapContext, web: WebServer
     imap.open.share(bus, "imap-open")
     smtp.logins.share(bus)
     web.share_limits(bus)
-
-
-def _kick(imap: ImapContext, account: bytes) -> None:
-    imap.kick(account.decode(), PASSWORD_CHANGED)
 
 
 async def _ensure_password(store: Store) -> None:

@@ -2,6 +2,7 @@
 take a transaction."""
 
 from mox.store.engine import Tx
+from mox.store.types import Flag
 
 
 def changed_since(tx: Tx, mailbox_id: int, modseq: int) -> list[tuple[int, bool, int]]:
@@ -31,6 +32,17 @@ def purged_to(tx: Tx) -> int:
     """Records of messages expunged up to this modification sequence may be gone; -1 when none is."""
     row = tx.one("SELECT highest_deleted_modseq FROM sync_state WHERE account_id = ?", tx.account_id)
     return -1 if row is None else int(row[0])
+
+
+def deleted_storage(tx: Tx, mailbox_id: int) -> int:
+    """Octets of the messages of a mailbox with `\\Deleted` (RFC 9208 §4.1.4)."""
+    row = tx.one(
+        "SELECT coalesce(sum(size), 0) FROM message WHERE account_id = ? AND mailbox_id = ? AND flags & ? <> 0",
+        tx.account_id,
+        mailbox_id,
+        int(Flag.DELETED),
+    )
+    return 0 if row is None else int(row[0])
 
 
 def disk_usage(tx: Tx) -> tuple[int, int]:

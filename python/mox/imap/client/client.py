@@ -13,6 +13,7 @@ from typing import TypeVar
 from mox._rust import Deflate, Inflate, format_set, quote_mailbox, quote_string
 from mox.imap.client.parser import parse_response
 from mox.imap.client.reader import ProtocolError, ResponseReader
+from mox.imap.client.streams import ConnectionStreams
 from mox.imap.client.types import (
     Capability,
     Continuation,
@@ -25,6 +26,7 @@ from mox.imap.client.types import (
     Status,
     Untagged,
 )
+from mox.net.conn import Connection
 from mox.sasl.client import ClientMechanism, SaslClientError
 
 T = TypeVar("T")
@@ -77,7 +79,7 @@ class Message:
 class Client:
     """Use `connect`. Raises ConnectionError when the connection is gone, TimeoutError, ProtocolError."""
 
-    _stream: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    _stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | tuple[ConnectionStreams, ConnectionStreams]
     greeting: Result = field(init=False)
     capabilities: frozenset[str] = frozenset()
     enabled: set[str] = field(default_factory=set)
@@ -88,16 +90,25 @@ class Client:
     _inflate: Inflate | None = None
 
     @classmethod
+    async def over(cls, connection: Connection) -> "Client":
+        """Use a connection that is there, and read the greeting. Raises ConnectionError after BYE."""
+        streams = ConnectionStreams(connection, TIMEOUT_S)
+        return await cls((streams, streams))._greeted()
+
+    @classmethod
     async def connect(cls, host: str, port: int, tls: ssl.SSLContext | None = None) -> "Client":
         """Connect and read the greeting; with `tls` from the first byte. Raises ConnectionError after BYE."""
         async with asyncio.timeout(TIMEOUT_S):
             client = cls(await asyncio.open_connection(host, port, ssl=tls))
-        greeting = await client.receive()
+        return await client._greeted()
+
+    async def _greeted(self) -> "Client":
+        greeting = await self.receive()
         if not isinstance(greeting, Result) or greeting.status not in ("OK", "PREAUTH"):
-            await client.close()
+            await self.close()
             raise ConnectionError(f"server refuses: {greeting}")
-        client.greeting = greeting
-        return client
+        self.greeting = greeting
+        return self
 
     @property
     def is_preauthenticated(self) -> bool:
@@ -209,9 +220,11 @@ class Client:
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str = "localhost") -> None:
         """STARTTLS and the handshake."""
+        writer = self._stream[1]
+        assert isinstance(writer, asyncio.StreamWriter), "a client that was given its connection"
         await self.command("STARTTLS")
         async with asyncio.timeout(self.timeout_s):
-            await self._stream[1].start_tls(context, server_hostname=server_name)
+            await writer.start_tls(context, server_hostname=server_name)
 
     async def compress(self) -> Answer:
         """COMPRESS DEFLATE"""

@@ -11,6 +11,7 @@ import pytest
 from mox.imap.client.client import Answer, Client, CommandFailed
 from mox.imap.client.client import Message as NewMessage
 from mox.imap.client.types import Fetch, Search
+from mox.store import deferred
 from tests.imap.harness import Server
 from tests.imap.model import SYSTEM, Box, Message, View, changed
 
@@ -224,7 +225,9 @@ class Actor:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [int(s) for s in os.environ.get("MOX_IMAP_SEED", "1,2").split(",")])
-async def test_random_sessions(server: Server, seed: int) -> None:
+@pytest.mark.parametrize("many", [deferred.MANY, 1], ids=["", "all that can be is deferred"])
+async def test_random_sessions(server: Server, seed: int, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferred, "MANY", many)
     dice = random.Random(seed)
     boxes = {name: Box() for name in BOXES}
     actors: list[Actor] = []

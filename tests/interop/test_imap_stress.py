@@ -77,7 +77,7 @@ class Worker:
                 f"FETCH {seqs} (UID FLAGS BODY[])", f"UID FETCH {uids} (ENVELOPE BODYSTRUCTURE)", "EXPUNGE",
                 f"UID EXPUNGE {uids}", f"COPY {seqs} {other}",
                 f"UID MOVE {uids} {other}", "SEARCH UNSEEN TEXT stress", "NOOP", "CHECK",
-                f"STATUS {other} (MESSAGES UIDNEXT)",
+                f"STATUS {other} (MESSAGES UIDNEXT)", "UID STORE 1:* +FLAGS (word)", "UID STORE 1:* -FLAGS (\\Flagged)",
             ))
         )  # fmt: skip
         if self.dice.random() < 0.03:

@@ -179,12 +179,13 @@ async def test_own_changes_are_left_out(box: Box, session: Changes) -> None:
 
 
 async def test_a_waiting_session_is_woken(box: Box, session: Changes) -> None:
-    waiting = asyncio.create_task(session.wait())
-    await asyncio.sleep(0)
-    assert not waiting.done()
+    woken = asyncio.Event()
+    session.on_ready = woken.set
+    assert not session.is_ready
     await box.add("Inbox", letter())
     async with asyncio.timeout(5):
-        await waiting
+        await woken.wait()
+    assert session.is_ready
     assert "MessagesAdded" in kinds(session.take())
 
 

@@ -158,14 +158,15 @@ class Stored:
     added: messages.Added
 
 
-async def store(session: Session, state: Incoming, turn: asyncio.Event, done: asyncio.Event) -> Stored:
+async def store(session: Session, state: Incoming, turn: asyncio.Event | None, done: asyncio.Event) -> Stored:
     """All messages of an APPEND are here: put them into the mailbox, all or none, when it is this command's `turn`;
     sets `done` as soon as the next command may have its own. Raises NoError."""
     try:
         if state.error is not None:
             raise state.error
         new = await _new_messages(session, state)
-        await turn.wait()
+        if turn is not None:
+            await turn.wait()
         committing = asyncio.ensure_future(_commit(session, state, new))
         await asyncio.sleep(0)
         done.set()

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
@@ -189,15 +188,20 @@ def _handler(session: Session, name: str) -> Handler:
 class Shell:
     """Drives one session."""
 
+    __slots__ = ("_commands", "_ctx", "_incoming", "_session", "_storing", "_turn")
+
     def __init__(self, session: Session, ctx: ImapContext) -> None:
         self._session, self._ctx = session, ctx
         self._incoming: append.Incoming | None = None
         # APPENDs that are being stored while the next one is read; they are answered in order.
-        self._storing: deque[tuple[Command, asyncio.Task[append.Stored]]] = deque()
-        self._turn = asyncio.Event()
-        self._turn.set()
+        self._storing: list[tuple[Command, asyncio.Task[append.Stored]]] = []
+        # Set when the last of them is stored; None before the first.
+        self._turn: asyncio.Event | None = None
         self._commands = 0
-        self._log = _logger.bind(cid=session.conn.cid, remote=session.conn.remote[0])
+
+    @property
+    def _log(self) -> Any:
+        return _logger.bind(cid=self._session.conn.cid, remote=self._session.conn.remote[0])
 
     async def run(self) -> None:
         """Until the client goes, or the server stops."""
@@ -257,7 +261,7 @@ class Shell:
     async def _answer_appends(self, leave: int = 0) -> None:
         """Answer APPENDs until `leave` of them are unanswered."""
         while len(self._storing) > leave:
-            command, task = self._storing.popleft()
+            command, task = self._storing.pop(0)
             await self._answer(command, self._stored(task))
 
     async def _stored(self, task: asyncio.Task[append.Stored]) -> str:

@@ -4,7 +4,8 @@ What other sessions did is reported by `updates`; commands are in a module per f
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from mox._rust import CommandReader, Deflate, Inflate, MailboxIndex, SequenceSet, SessionView, quote_mailbox
 from mox.imap.errors import BadError, CloseError, NoError
@@ -14,6 +15,8 @@ from mox.store.account import Account
 from mox.store.changes import Changes
 from mox.store.reader import News
 from mox.store.types import Mailbox, SpecialUse
+
+T = TypeVar("T")
 
 WRITE_TIMEOUT_S = 300.0
 FIXED_FLAGS = "\\Seen \\Answered \\Flagged \\Deleted \\Draft $Forwarded $Junk $NotJunk $Phishing $MDNSent"
@@ -41,6 +44,41 @@ def flag_list(mailbox: Mailbox) -> str:
 class Session:
     """One connection. `account` is None before the log-in, `mailbox` when none is selected."""
 
+    # There are thousands of them that do nothing.
+    __slots__ = (
+        "_deadline",
+        "_deflate",
+        "_inflate",
+        "_kicked",
+        "_out",
+        "_out_bytes",
+        "_waiting",
+        "account",
+        "account_name",
+        "certificate",
+        "changes",
+        "conn",
+        "ctx",
+        "enabled",
+        "failed_logins",
+        "index",
+        "is_current",
+        "is_slow",
+        "logged_out",
+        "mailbox",
+        "notify",
+        "own_uids",
+        "plain_allowed",
+        "read_only",
+        "reader",
+        "saved",
+        "tls",
+        "uidnext",
+        "user",
+        "user_agent",
+        "view",
+    )
+
     def __init__(self, conn: Connection, ctx: Any, tls: Any, plain_allowed: bool) -> None:
         self.conn = conn
         self.ctx = ctx
@@ -61,8 +99,9 @@ class Session:
         self.logged_out = False
         # The account was looked at during this command; see `catch_up`.
         self.is_current = False
-        self._incoming: asyncio.Task[bytes] | None = None
         self._waiting: asyncio.Task[Any] | None = None
+        # When the client must have said something, while changes are waited for too.
+        self._deadline: float | None = None
         self._kicked = ""
         self._out: list[bytes] = []
         self._out_bytes = 0
@@ -201,37 +240,36 @@ class Session:
         if self._inflate is not None and self._inflate.has_more:
             self._feed(b"")
             return True
-        if watch and not await self._is_first(timeout_s):
+        if watch and not await self._has_input(timeout_s):
             return False
-        data = await self._read(timeout_s)
+        data = await self._interruptible(self.conn.read(timeout_s))
         if not data:
             raise ConnectionError("closed by peer")
+        self._deadline = None
         self._feed(data)
         return True
 
-    async def _is_first(self, timeout_s: float) -> bool:
+    async def _has_input(self, timeout_s: float) -> bool:
         """Wait for input and for changes; whether there is input."""
         assert self.changes is not None
-        if self._incoming is None:
-            self._incoming = asyncio.ensure_future(self.conn.read(timeout_s))
-        changed = asyncio.ensure_future(self.changes.wait())
-        self._waiting = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        # Changes in between do not give the client more time.
+        self._deadline = self._deadline or loop.time() + timeout_s
+        self.changes.on_ready = self.conn.wake
         try:
-            await asyncio.wait({self._incoming, changed}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            self._check_kicked()
-            raise
+            while not self.conn.has_input:
+                if self.changes.is_ready:
+                    return False
+                await self._interruptible(self.conn.ready(max(0.0, self._deadline - loop.time())))
         finally:
-            self._waiting = None
-            changed.cancel()
-        return self._incoming.done()
+            self.changes.on_ready = None
+        return True
 
-    async def _read(self, timeout_s: float) -> bytes:
-        incoming, self._incoming = self._incoming, None
+    async def _interruptible(self, work: Coroutine[Any, Any, T]) -> T:
+        """A wait that `kick` ends. Raises CloseError then."""
         self._waiting = asyncio.current_task()
         try:
-            # A task only where one waits for changes too: it costs as much as a small command.
-            return await (incoming or self.conn.read(timeout_s))
+            return await work
         except asyncio.CancelledError:
             self._check_kicked()
             raise
@@ -328,8 +366,6 @@ class Session:
         self.unselect()
         if self.changes is not None:
             self.opened().unsubscribe(self.changes)
-        if self._incoming is not None:
-            self._incoming.cancel()
 
     def uids(self, sequence: SequenceSet, is_uid: bool, clamp: bool = False) -> list[int]:
         """UIDs of a set, ascending. Raises BadError."""

@@ -40,9 +40,9 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._error: Exception | None = None
         self._paused_reading = False
-        self._can_write = asyncio.Event()
-        self._can_write.set()
-        self._lost = asyncio.Event()
+        # Events only while they are waited for: a connection that does nothing is to be small.
+        self._can_write: asyncio.Event | None = None
+        self._lost: asyncio.Event | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,15 +75,19 @@ class Connection(asyncio.Protocol):
         self._end()
         self._error = self._error or exc or ConnectionResetError("connection is closed")
         self._transport = None
-        self._lost.set()
-        self._can_write.set()
+        if self._lost is not None:
+            self._lost.set()
+        self.resume_writing()
         self._wake()
 
     def pause_writing(self) -> None:
-        self._can_write.clear()
+        if self._can_write is None:
+            self._can_write = asyncio.Event()
 
     def resume_writing(self) -> None:
-        self._can_write.set()
+        if self._can_write is not None:
+            self._can_write.set()
+            self._can_write = None
 
     def _end(self) -> None:
         self.truncated = self.truncated or (self._tls is not None and not self._eof)
@@ -146,6 +150,20 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
+    @property
+    def has_input(self) -> bool:
+        """`read` returns, or raises, at once."""
+        return bool(self._buffer) or self._eof or isinstance(self._error, TlsFailure)
+
+    async def ready(self, timeout_s: float) -> None:
+        """Return when `has_input`, or after `wake`. Raises TimeoutError."""
+        if not self.has_input:
+            await self._wait(timeout_s)
+
+    def wake(self) -> None:
+        """End a wait in `ready`: there is something else to do."""
+        self._wake()
+
     def unread(self, data: bytes) -> None:
         """Give `data` back: the next `read` returns it first."""
         self._buffer[:0] = data
@@ -162,7 +180,7 @@ class Connection(asyncio.Protocol):
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until the peer took enough. Raises ConnectionError when it is gone."""
-        if not self._can_write.is_set():
+        if self._can_write is not None:
             async with asyncio.timeout(timeout_s):
                 await self._can_write.wait()
         if self._transport is None:
@@ -239,9 +257,10 @@ class Connection(asyncio.Protocol):
         if self._tls is not None and not self._tls.handshaking:
             self._send(self._tls.close())
         self._transport.close()
+        self._lost = lost = self._lost or asyncio.Event()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._lost.wait()
+                await lost.wait()
         except TimeoutError:
             self.abort()
 

@@ -1,7 +1,6 @@
 """What other sessions must be told, and the queue that each session keeps of it (DESIGN section 4)."""
 
-import asyncio
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mox.store.types import Mailbox
@@ -105,16 +104,21 @@ def _weight(change: Change) -> int:
 class Changes:
     """The changes one session has not handled yet. Used on the loop only."""
 
+    # There is one for every session, and thousands of them do nothing.
+    __slots__ = ("_limit", "_own", "_queue", "_read_to", "_weight", "is_ready", "on_ready", "overflow", "position")
+
     def __init__(self, modseq: int, limit: int = MAX_QUEUED) -> None:
         # Everything up to here was taken by the session; its own operations are left out.
         self.position = modseq
         self.overflow = False
+        # There is something to take; then `on_ready` is called.
+        self.is_ready = False
+        self.on_ready: Callable[[], None] | None = None
         self._limit = limit
-        self._queue: deque[Change] = deque()
+        self._queue: list[Change] = []
         self._weight = 0
         self._own: set[int] = set()
         self._read_to = modseq
-        self._ready = asyncio.Event()
 
     def own(self, modseq: int) -> None:
         """The session made this modseq itself and knows what changed."""
@@ -126,23 +130,21 @@ class Changes:
         changes = [c for c in changes if c.modseq not in self._own]
         self._weight += sum(map(_weight, changes))
         if self._weight > self._limit:
-            self._queue = deque(c for c in self._queue if c.modseq not in self._own)
+            self._queue = [c for c in self._queue if c.modseq not in self._own]
             self._weight = sum(map(_weight, self._queue)) + sum(map(_weight, changes))
         if self._weight > self._limit:
             self.overflow = True
             self._queue.clear()
             self._weight = 0
         elif not self.overflow:
-            self._queue.extend(changes)
+            self._queue += changes
         self._read_to = modseq
         if self._queue or self.overflow:
-            self._ready.set()
+            self.is_ready = True
+            if self.on_ready is not None:
+                self.on_ready()
         else:
             self.position = modseq
-
-    async def wait(self) -> None:
-        """Return when there is something to take."""
-        await self._ready.wait()
 
     def is_own(self, modseq: int) -> bool:
         """The session made this modseq itself."""
@@ -154,7 +156,7 @@ class Changes:
         changes = [c for c in self._queue if c.modseq not in self._own]
         self._queue.clear()
         self._weight = 0
-        self._ready.clear()
+        self.is_ready = False
         self.position = max(self.position, self._read_to)
         self._own = {m for m in self._own if m > self.position}
         return changes

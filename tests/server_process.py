@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.local_config import new_folder
@@ -30,19 +30,20 @@ DEFAULT_PORTS = {
 START_TIMEOUT_S = 150.0
 # Below the ports that the system gives to connections, which could take one before a server does.
 _FIRST_PORT, _LAST_PORT = 10_000, 32_000
-_MAX_TEST_PROCESSES = 16
+_given: set[int] = set()
 
 
 def _own_ports() -> range:
     """The ports of this process of the test run: pytest-xdist's workers never take each other's."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _MAX_TEST_PROCESSES
-    share = (_LAST_PORT - _FIRST_PORT) // _MAX_TEST_PROCESSES
-    return range(_FIRST_PORT + worker * share, _FIRST_PORT + (worker + 1) * share)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(_FIRST_PORT + worker, _LAST_PORT, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, all different."""
+    """Loopback ports that nobody listens on, and that nobody in this process got before."""
     found: list[int] = []
+    if len(_given) > len(_own_ports()) // 2:
+        _given.clear()
     while len(found) < count:
         port = random.choice(_own_ports())
         with socket.socket() as sock:
@@ -50,7 +51,8 @@ def free_ports(count: int) -> list[int]:
                 sock.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in found:
+        if port not in _given:
+            _given.add(port)
             found.append(port)
     return found
 
@@ -72,6 +74,7 @@ class MoxProcess:
         self.ports = dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True))
         self.log_path = folder.parent / f"{folder.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._has_run = False
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "mox.cli.main", *arguments]
@@ -81,11 +84,13 @@ class MoxProcess:
 
     def init(self) -> None:
         new_folder(self.folder)
+        self._move(DEFAULT_PORTS)
+
+    def _move(self, ports: Mapping[str, int]) -> None:
+        """Write our ports into the configuration, in place of these."""
+        moved = {str(port): str(self.ports[service]) for service, port in ports.items()}
         path = self.folder / "mox.conf"
-        text = path.read_text()
-        for service, port in DEFAULT_PORTS.items():
-            text = re.sub(rf"\bPort: {port}\b", f"Port: {self.ports[service]}", text)
-        path.write_text(text)
+        path.write_text(re.sub(r"(?<=\bPort: )\d+\b", lambda m: moved.get(m[0], m[0]), path.read_text()))
 
     def start(self, *extra: str) -> "MoxProcess":
         if not self.folder.exists():
@@ -95,12 +100,20 @@ class MoxProcess:
             self._launch(extra)
             try:
                 self.wait_ready()
+                self._has_run = True
                 return self
             except AssertionError:
-                # A connection that another test left may hold a port for a moment; everything else is a failure.
+                # Another program took a port, or a connection that a test left holds it for a moment; everything else
+                # is a failure.
                 self.kill()
                 if b"Address already in use" not in self.log_path.read_bytes()[before:]:
                     raise
+                if not self._has_run:
+                    ports, self.ports = (
+                        self.ports,
+                        dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True)),
+                    )
+                    self._move(ports)
         raise AssertionError(f"a port stays in use:\n{self.log()[-1000:]}")
 
     def _launch(self, extra: Sequence[str]) -> None:

@@ -62,15 +62,24 @@ class View:
                     self.flags.pop(self.uids.pop(seq - 1) or 0, None)
                 case Vanished(uids, earlier=False):
                     self._no_removal(command)
-                    unknown = set(uids) - set(self.uids)
-                    if unknown:
-                        raise Violation(f"{command}: VANISHED {sorted(unknown)}")
+                    for uid in sorted(set(uids) - set(self.uids)):
+                        self._place(uid, command)
                     self.uids = [u for u in self.uids if u not in uids]
                     self.flags = {u: f for u, f in self.flags.items() if u not in uids}
                 case Fetch(seq, items) if seq is not None:
                     self._fetch(seq, items, command)
                 case Result(status="BYE"):
                     raise Violation(f"{command}: {response}")
+
+    def _place(self, uid: int, command: str) -> None:
+        """A message that was only counted so far has this UID: the first between its neighbours."""
+        for at, known in enumerate(self.uids):
+            before = max((u for u in self.uids[:at] if u is not None), default=0)
+            after = min((u for u in self.uids[at:] if u is not None), default=1 << 32)
+            if known is None and before < uid < after:
+                self.uids[at] = uid
+                return
+        raise Violation(f"{command}: VANISHED {uid}")
 
     def _no_removal(self, command: str) -> None:
         if command.split()[0] in ("FETCH", "STORE", "SEARCH"):

@@ -1,9 +1,11 @@
 """The engine: group commit, savepoints, snapshots, migrations, several processes, closing."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -268,6 +270,20 @@ def test_processes_share_a_database(tmp_path: Path) -> None:
         assert child.returncode == 0, errors.decode()
     with contextlib.closing(outside(path)) as other:
         assert other.execute("SELECT count(*) FROM account_remove").fetchone() == (200,)
+
+
+def test_many_open_a_new_database_at_once(tmp_path: Path) -> None:
+    for number in range(60):
+        barrier = threading.Barrier(6)
+
+        def opened(path: Path, barrier: threading.Barrier) -> str:
+            barrier.wait()
+            with contextlib.closing(connect(path)) as connection:
+                return str(connection.pragma("journal_mode"))
+
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            waiting = [pool.submit(opened, tmp_path / f"{number}.db", barrier) for _ in range(6)]
+            assert [one.result() for one in waiting] == ["wal"] * 6
 
 
 PLANS = [

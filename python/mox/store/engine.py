@@ -138,8 +138,21 @@ def connect(path: Path) -> apsw.Connection:
     # Statements are planned once, and not anew for other values, which costs ten times what most of them do.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+        _set(connection, pragma)
     return connection
+
+
+def _set(connection: apsw.Connection, pragma: str) -> None:
+    """Changing a new database to WAL while another connection does the same fails without asking the busy handler."""
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+            return
+        except apsw.BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(BUSY_WAIT_S)
 
 
 def migrate(connection: apsw.Connection, package: str) -> int:

@@ -1,8 +1,6 @@
 //! Any split of a body gives the same hash; headers are split and canonicalized.
 #![no_main]
-use dkimcanon::{
-    canon_header, hash_bodies, signed_data, Algorithm, BodyHasher, BodySpec, Canon,
-};
+use dkimcanon::{canon_header, hash_bodies, signed_data, Algorithm, BodyHasher, BodySpec, Canon};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

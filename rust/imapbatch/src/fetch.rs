@@ -394,7 +394,9 @@ fn binary(row: &Stored<'_>, part: &[usize], loader: &mut Loader) -> Result<Vec<u
     let body = loader
         .range(row, found.body_start as u64, found.end as u64)
         .map_err(|_| Failure::Unreadable)?;
-    let decoded = mimeparse::decode_part(body, &found.encoding).ok_or(Failure::UnknownEncoding)?;
+    let decoded = mimeparse::decode_part(body, &found.encoding)
+        .ok_or(Failure::UnknownEncoding)?
+        .into_owned();
     if !part.is_empty() {
         return Ok(decoded);
     }

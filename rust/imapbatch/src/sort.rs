@@ -117,7 +117,7 @@ impl Sorter {
     fn field(&mut self, row: &Stored<'_>, name: &str) -> Option<Vec<u8>> {
         let header = self.loader.header(row).ok()?;
         let found = fields(header).find(|f| f.is(name))?;
-        Some(unfold(found.value))
+        Some(unfold(found.value).into_owned())
     }
 
     fn address(&mut self, row: &Stored<'_>, name: &str, display: bool) -> String {

@@ -1,9 +1,11 @@
 //! Address lists (RFC 5322 §3.4), keeping what can be understood of broken ones.
 
+use std::borrow::Cow;
+
 use crate::header::unfold;
 use crate::words::decode_words;
 
-/// More addresses than this in one field are ignored.
+/// More addresses than this are ignored; a header can hold one in every three octets.
 const MAX_ADDRESSES: usize = 10_000;
 
 /// A mailbox. Strings are as they stand in the header, without quotes and comments.
@@ -31,6 +33,13 @@ impl Address {
 /// The mailboxes of a field's value, groups flattened.
 #[must_use]
 pub fn parse_address_list(value: &[u8]) -> Vec<Address> {
+    let mut list = Vec::new();
+    parse_addresses(value, &mut list);
+    list
+}
+
+/// Likewise, behind those of another field of that name.
+pub(crate) fn parse_addresses(value: &[u8], list: &mut Vec<Address>) {
     let text = unfold(value);
     let mut scanner = Scanner {
         text: &text,
@@ -38,13 +47,11 @@ pub fn parse_address_list(value: &[u8]) -> Vec<Address> {
         no_quote_from: usize::MAX,
         no_comment_from: usize::MAX,
     };
-    let mut list = Vec::new();
     while scanner.at < text.len() && list.len() < MAX_ADDRESSES {
         if let Some(address) = scanner.mailbox() {
             list.push(address);
         }
     }
-    list
 }
 
 struct Scanner<'a> {
@@ -93,12 +100,11 @@ impl Scanner<'_> {
                     }
                 }
                 _ => {
-                    let word = self.word();
-                    phrase.push_str(&word);
+                    phrase.push_str(&self.word());
                 }
             }
         }
-        let phrase = phrase.trim().to_owned();
+        let phrase = trimmed(phrase);
         if let Some((localpart, domain)) = angle {
             let name = if phrase.is_empty() { comment } else { phrase };
             return Some(Address {
@@ -132,7 +138,7 @@ impl Scanner<'_> {
     }
 
     /// Up to what separates words or addresses; a domain literal is kept whole.
-    fn word(&mut self) -> String {
+    fn word(&mut self) -> Cow<'_, str> {
         let start = self.at;
         let mut in_literal = false;
         while let Some(byte) = self.text.get(self.at) {
@@ -145,7 +151,7 @@ impl Scanner<'_> {
             }
             self.at += 1;
         }
-        String::from_utf8_lossy(&self.text[start..self.at]).into_owned()
+        String::from_utf8_lossy(&self.text[start..self.at])
     }
 
     /// Content of the quoted string that begins here; None, and nothing taken, when it does not end.
@@ -160,7 +166,7 @@ impl Scanner<'_> {
             match byte {
                 b'"' => {
                     self.at = at;
-                    return Some(String::from_utf8_lossy(&out).into_owned());
+                    return Some(into_text(out));
                 }
                 b'\\' => {
                     out.extend(self.text.get(at));
@@ -194,7 +200,7 @@ impl Scanner<'_> {
             }
             if depth == 0 {
                 self.at = at;
-                return Some(String::from_utf8_lossy(&out).trim().to_owned());
+                return Some(trimmed(into_text(out)));
             }
             if depth > 1 || byte != b'(' {
                 out.push(byte);
@@ -204,9 +210,37 @@ impl Scanner<'_> {
         None
     }
 
+    /// The usual `local@domain>`, without anything that has to be looked at closer.
+    fn plain_angle(&mut self) -> Option<(String, String)> {
+        let rest = &self.text[self.at..];
+        let mut domain_at = None;
+        for (at, &byte) in rest.iter().enumerate() {
+            match byte {
+                b'>' => {
+                    let domain_at: usize = domain_at?;
+                    let text = std::str::from_utf8(&rest[..at]).ok()?;
+                    self.at += at + 1;
+                    return Some((
+                        text[..domain_at].to_owned(),
+                        text[domain_at + 1..].to_owned(),
+                    ));
+                }
+                b'@' if at == 0 => return None,
+                b'@' => domain_at = Some(at),
+                b',' | b'"' | b'(' => return None,
+                0x21..=0x7e => {}
+                _ => return None,
+            }
+        }
+        None
+    }
+
     /// `<route:local@domain>`; a missing `>` ends at the next comma.
     fn angle(&mut self) -> (String, String) {
         self.at += 1;
+        if let Some(found) = self.plain_angle() {
+            return found;
+        }
         let (mut local, mut raw) = (None, Vec::new());
         while let Some(&byte) = self.text.get(self.at) {
             match byte {
@@ -227,7 +261,7 @@ impl Scanner<'_> {
             }
             self.at += 1;
         }
-        let mut text = String::from_utf8_lossy(&raw).into_owned();
+        let mut text = into_text(raw);
         if text.starts_with('@') {
             // An obsolete route.
             if let Some((_, rest)) = text.split_once(':') {
@@ -249,9 +283,25 @@ impl Scanner<'_> {
     }
 }
 
+/// Octets that are UTF-8 are not copied.
+fn into_text(octets: Vec<u8>) -> String {
+    String::from_utf8(octets).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+fn trimmed(mut text: String) -> String {
+    text.truncate(text.trim_end().len());
+    if text.starts_with(char::is_whitespace) {
+        text = text.trim_start().to_owned();
+    }
+    text
+}
+
 /// `local@domain`, perhaps with blanks around `@` and dots (RFC 5322 §4.4).
 fn bare_address(phrase: &str) -> Option<(String, String)> {
     let (localpart, domain) = phrase.rsplit_once('@')?;
+    if phrase.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some((localpart.to_owned(), domain.to_owned()));
+    }
     let join = |text: &str| -> Option<String> {
         let parts: Vec<&str> = text.trim().split('.').map(str::trim).collect();
         (!parts.iter().any(|p| p.contains(' '))).then(|| parts.join("."))

@@ -1,5 +1,7 @@
 //! Charsets by label, tolerant of wrong ones.
 
+use std::borrow::Cow;
+
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use crate::decode::decode_base64;
@@ -33,25 +35,29 @@ fn encoding(label: &str) -> &'static Encoding {
 }
 
 /// `data` as text. Unknown labels and US-ASCII with 8-bit octets are taken as UTF-8, else as Windows-1252.
-pub(crate) fn to_text(data: &[u8], label: &str) -> String {
+pub(crate) fn to_text<'a>(data: &'a [u8], label: &str) -> Cow<'a, str> {
     // `charset*language` of RFC 2231 §5.
     let label = label.split('*').next().unwrap_or_default().trim();
     if label.eq_ignore_ascii_case("utf-7") || label.eq_ignore_ascii_case("unicode-1-1-utf-7") {
-        return utf7_to_text(data);
+        return utf7_to_text(data).into();
     }
-    let encoding = encoding(label);
+    let is_utf8 = label.eq_ignore_ascii_case("utf-8");
+    let is_ascii = label.is_empty() || label.eq_ignore_ascii_case("us-ascii");
+    // Looking for a name takes longer than checking a line of text.
+    let encoding = if is_utf8 || is_ascii {
+        UTF_8
+    } else {
+        encoding(label)
+    };
     // WHATWG maps us-ascii and iso-8859-1 to windows-1252; mislabelled UTF-8 is the commoner case.
-    if encoding == UTF_8 || (encoding == WINDOWS_1252 && label.eq_ignore_ascii_case("us-ascii")) {
+    if encoding == UTF_8 {
         return match std::str::from_utf8(data) {
-            Ok(text) => text.to_owned(),
-            Err(_) if !label.eq_ignore_ascii_case("utf-8") => WINDOWS_1252
-                .decode_without_bom_handling(data)
-                .0
-                .into_owned(),
-            Err(_) => String::from_utf8_lossy(data).into_owned(),
+            Ok(text) => text.into(),
+            Err(_) if !is_utf8 => WINDOWS_1252.decode_without_bom_handling(data).0,
+            Err(_) => String::from_utf8_lossy(data),
         };
     }
-    encoding.decode_without_bom_handling(data).0.into_owned()
+    encoding.decode_without_bom_handling(data).0
 }
 
 /// UTF-7 (RFC 2152): `+` base64 of UTF-16 `-`; what is broken becomes a replacement character.

@@ -41,6 +41,8 @@ const ZONES: [(&str, i32); 17] = [
     ("msk", 3),
     ("jst", 9),
 ];
+/// Octets of a value that are looked at.
+const MAX_OCTETS: usize = 1000;
 /// More words than this are no date.
 const MAX_WORDS: usize = 16;
 
@@ -70,8 +72,8 @@ pub fn parse_date(value: &[u8]) -> Option<Date> {
 
 fn without_comments(value: &[u8]) -> String {
     let mut depth = 0usize;
-    let mut out = String::new();
-    for &byte in value.iter().take(1000) {
+    let mut out = String::with_capacity(value.len().min(MAX_OCTETS));
+    for &byte in value.iter().take(MAX_OCTETS) {
         match byte {
             b'(' => depth += 1,
             b')' => depth = depth.saturating_sub(1),

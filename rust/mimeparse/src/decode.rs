@@ -1,5 +1,7 @@
 //! Content transfer encodings (RFC 2045 §6), tolerant: what is not valid is passed over.
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 
 const SKIP: u8 = 0xff;
@@ -94,16 +96,17 @@ pub fn decode_quoted_printable(data: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The octet of the two hexadecimal digits at the start.
+pub(crate) fn escape(text: &[u8]) -> Option<u8> {
+    let (high, low) = (hex(*text.first()?)?, hex(*text.get(1)?)?);
+    Some(high << 4 | low)
+}
+
 fn escapes(mut text: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = memchr(b'=', text) {
         out.extend_from_slice(&text[..at]);
-        let digits = text
-            .get(at + 1)
-            .copied()
-            .and_then(hex)
-            .zip(text.get(at + 2).copied().and_then(hex));
-        if let Some((high, low)) = digits {
-            out.push(high << 4 | low);
+        if let Some(byte) = escape(&text[at + 1..]) {
+            out.push(byte);
             text = &text[at + 3..];
         } else {
             out.push(b'=');
@@ -137,14 +140,15 @@ fn decode_uuencode(data: &[u8]) -> Vec<u8> {
 
 /// A part's content without its transfer encoding (upper case name), None when the encoding is unknown.
 #[must_use]
-pub fn decode_part(data: &[u8], encoding: &str) -> Option<Vec<u8>> {
-    match encoding {
-        "" | "7BIT" | "8BIT" | "BINARY" => Some(data.to_vec()),
-        "BASE64" => Some(decode_base64(data)),
-        "QUOTED-PRINTABLE" => Some(decode_quoted_printable(data)),
-        "X-UUENCODE" | "UUENCODE" | "X-UUE" | "UUE" => Some(decode_uuencode(data)),
-        _ => None,
-    }
+pub fn decode_part<'a>(data: &'a [u8], encoding: &str) -> Option<Cow<'a, [u8]>> {
+    let decode: fn(&[u8]) -> Vec<u8> = match encoding {
+        "" | "7BIT" | "8BIT" | "BINARY" => return Some(data.into()),
+        "BASE64" => decode_base64,
+        "QUOTED-PRINTABLE" => decode_quoted_printable,
+        "X-UUENCODE" | "UUENCODE" | "X-UUE" | "UUE" => decode_uuencode,
+        _ => return None,
+    };
+    Some(decode(data).into())
 }
 
 #[cfg(test)]
@@ -176,8 +180,11 @@ mod tests {
     #[test]
     fn uuencode() {
         let text = b"begin 644 x\r\n#0V%T\r\n\"0V$\r\n`\r\nend\r\nrest";
-        assert_eq!(decode_part(text, "X-UUENCODE").unwrap(), b"CatCa");
-        assert_eq!(decode_part(b"nothing", "UUE").unwrap(), b"");
+        assert_eq!(
+            decode_part(text, "X-UUENCODE").as_deref(),
+            Some(&b"CatCa"[..])
+        );
+        assert_eq!(decode_part(b"nothing", "UUE").as_deref(), Some(&b""[..]));
     }
 
     #[test]

@@ -93,9 +93,10 @@ pub fn parse(data: &[u8], limits: &Limits) -> Parsed {
         .map(decode_words)
         .unwrap_or_default();
     let (subject_base, is_response) = base_subject(&subject);
-    let decoded = |list: &[Address]| list.iter().cloned().map(Address::decoded).collect();
+    let envelope = render::envelope(&found);
+    let decoded = |list: Vec<Address>| list.into_iter().map(Address::decoded).collect();
     Parsed {
-        envelope: render::envelope(&found),
+        envelope,
         body: render::body(data, &root, false),
         bodystructure: render::body(data, &root, true),
         header_size: header.len(),
@@ -111,10 +112,10 @@ pub fn parse(data: &[u8], limits: &Limits) -> Parsed {
             .as_deref()
             .map(|v| String::from_utf8_lossy(v).into_owned())
             .unwrap_or_default(),
-        from: decoded(&found.from),
-        to: decoded(&found.to),
-        cc: decoded(&found.cc),
-        bcc: decoded(&found.bcc),
+        from: decoded(found.from),
+        to: decoded(found.to),
+        cc: decoded(found.cc),
+        bcc: decoded(found.bcc),
         preview: preview::preview(data, &root),
         is_dsn: part::is_dsn(&root),
         needs_smtputf8: part::has_8bit_header(data, &root),

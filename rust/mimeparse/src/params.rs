@@ -1,5 +1,10 @@
 //! `value; name=value` fields: Content-Type and Content-Disposition with RFC 2231 parameters, and common breakages.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use memchr::{memchr, memchr2};
+
 use crate::charset::to_text;
 use crate::header::unfold;
 use crate::words::decode_words;
@@ -14,60 +19,88 @@ pub(crate) struct Parametrised {
     pub(crate) params: Vec<(String, String)>,
 }
 
-struct RawParam {
+struct RawParam<'a> {
     name: String,
-    value: Vec<u8>,
+    value: Cow<'a, [u8]>,
 }
 
 pub(crate) fn parse(field_value: &[u8]) -> Parametrised {
     let text = unfold(field_value);
-    let mut pieces = split(&text);
-    let main = pieces.next().unwrap_or_default();
-    let raw: Vec<RawParam> = pieces
-        .filter_map(|p| raw_param(&p))
-        .take(MAX_PARAMS)
-        .collect();
+    let pieces: Vec<Cow<'_, [u8]>> = split(&text).collect();
+    let (main, rest) = pieces
+        .split_first()
+        .map_or((&[][..], &[][..]), |(main, rest)| (main, rest));
+    let raw = rest.iter().filter_map(|p| raw_param(p)).take(MAX_PARAMS);
+    let mut value = to_text(main.trim_ascii(), "").into_owned();
+    if value.ends_with(char::is_whitespace) || value.starts_with(char::is_whitespace) {
+        value = value.trim().to_owned();
+    }
     Parametrised {
-        value: to_text(main.trim_ascii(), "").trim().to_owned(),
-        params: join_continuations(raw),
+        value,
+        params: join_continuations(raw.collect()),
     }
 }
 
 /// Pieces between semicolons, with comments removed and quoted strings kept whole.
-fn split(text: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+fn split(text: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> + '_ {
+    let is_simple = memchr2(b'(', b'\\', text).is_none();
     let mut at = 0;
     std::iter::from_fn(move || {
-        if at > text.len() {
-            return None;
-        }
-        let (mut piece, mut quoted, mut depth) = (Vec::new(), false, 0usize);
-        while let Some(&byte) = text.get(at) {
-            at += 1;
-            match byte {
-                b'\\' if quoted || depth > 0 => {
-                    if let (true, Some(&next)) = (quoted, text.get(at)) {
-                        piece.extend_from_slice(&[byte, next]);
-                    }
-                    at += 1;
-                }
-                b'"' if depth == 0 => {
-                    quoted = !quoted;
-                    piece.push(byte);
-                }
-                b'(' if !quoted => depth += 1,
-                b')' if !quoted && depth > 0 => depth -= 1,
-                b';' if !quoted && depth == 0 => return Some(piece),
-                _ if depth == 0 => piece.push(byte),
-                _ => {}
-            }
-        }
-        at = text.len() + 1;
+        let rest = text.get(at..)?;
+        let (piece, taken) = if is_simple {
+            let end = simple_end(rest);
+            (rest[..end].into(), end + 1)
+        } else {
+            let (piece, taken) = careful_piece(rest);
+            (piece.into(), taken)
+        };
+        at += taken;
         Some(piece)
     })
 }
 
-fn raw_param(piece: &[u8]) -> Option<RawParam> {
-    let equals = memchr::memchr(b'=', piece)?;
+/// Where the first piece ends in text without comments and escapes.
+fn simple_end(text: &[u8]) -> usize {
+    let mut quoted = false;
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b';' if !quoted => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The first piece without its comments, and how much of the text it takes with its semicolon.
+fn careful_piece(text: &[u8]) -> (Vec<u8>, usize) {
+    let (mut piece, mut quoted, mut depth) = (Vec::new(), false, 0usize);
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'\\' if quoted || depth > 0 => {
+                if let (true, Some(&next)) = (quoted, text.get(at)) {
+                    piece.extend_from_slice(&[byte, next]);
+                }
+                at += 1;
+            }
+            b'"' if depth == 0 => {
+                quoted = !quoted;
+                piece.push(byte);
+            }
+            b'(' if !quoted => depth += 1,
+            b')' if !quoted && depth > 0 => depth -= 1,
+            b';' if !quoted && depth == 0 => return (piece, at),
+            _ if depth == 0 => piece.push(byte),
+            _ => {}
+        }
+    }
+    (piece, text.len() + 1)
+}
+
+fn raw_param(piece: &[u8]) -> Option<RawParam<'_>> {
+    let equals = memchr(b'=', piece)?;
     let name = std::str::from_utf8(piece[..equals].trim_ascii())
         .ok()?
         .to_ascii_lowercase();
@@ -81,10 +114,17 @@ fn raw_param(piece: &[u8]) -> Option<RawParam> {
 }
 
 /// A quoted string's content, or the text as it is.
-fn unquote(text: &[u8]) -> Vec<u8> {
+fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
     let Some(inner) = text.strip_prefix(b"\"") else {
-        return text.to_vec();
+        return text.into();
     };
+    match memchr2(b'"', b'\\', inner) {
+        Some(at) if inner[at] == b'\\' => unescape(inner).into(),
+        end => inner[..end.unwrap_or(inner.len())].into(),
+    }
+}
+
+fn unescape(inner: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(inner.len());
     let mut bytes = inner.iter();
     while let Some(&byte) = bytes.next() {
@@ -98,16 +138,26 @@ fn unquote(text: &[u8]) -> Vec<u8> {
 }
 
 /// RFC 2231 §3 and §4: `name*0*=charset'lang'..`, `name*1=..`, `name*=charset'lang'..`.
-fn join_continuations(raw: Vec<RawParam>) -> Vec<(String, String)> {
+fn join_continuations(raw: Vec<RawParam<'_>>) -> Vec<(String, String)> {
+    if raw.iter().all(|p| !p.name.contains('*')) {
+        let mut out: Vec<(String, String)> = Vec::with_capacity(raw.len());
+        for RawParam { name, value } in raw {
+            if !out.iter().any(|(n, _)| *n == name) {
+                out.push((name, decode_words(&value)));
+            }
+        }
+        return out;
+    }
     struct Pieces {
         charset: String,
         encoded: bool,
         parts: Vec<(u32, Vec<u8>)>,
     }
     let mut order: Vec<String> = Vec::new();
-    let mut plain: std::collections::HashMap<String, Vec<u8>> = std::collections::HashMap::new();
-    let mut pieces: std::collections::HashMap<String, Pieces> = std::collections::HashMap::new();
+    let mut plain: HashMap<String, Vec<u8>> = HashMap::new();
+    let mut pieces: HashMap<String, Pieces> = HashMap::new();
     for RawParam { name, value } in raw {
+        let value = value.into_owned();
         let (base, number, encoded) = star_name(&name);
         if !order.iter().any(|n| n == base) {
             order.push(base.to_owned());
@@ -142,7 +192,7 @@ fn join_continuations(raw: Vec<RawParam>) -> Vec<(String, String)> {
             found.parts.sort_by_key(|(n, _)| *n);
             let data: Vec<u8> = found.parts.into_iter().flat_map(|(_, d)| d).collect();
             let text = if found.encoded {
-                to_text(&data, &found.charset)
+                to_text(&data, &found.charset).into_owned()
             } else {
                 decode_words(&data)
             };
@@ -168,8 +218,8 @@ fn star_name(name: &str) -> (&str, Option<u32>, bool) {
 }
 
 fn charset_prefix(data: &[u8]) -> Option<(String, Vec<u8>)> {
-    let first = memchr::memchr(b'\'', data)?;
-    let second = first + 1 + memchr::memchr(b'\'', &data[first + 1..])?;
+    let first = memchr(b'\'', data)?;
+    let second = first + 1 + memchr(b'\'', &data[first + 1..])?;
     Some((
         String::from_utf8_lossy(&data[..first]).into_owned(),
         data[second + 1..].to_vec(),
@@ -232,6 +282,9 @@ mod tests {
             ("a/b; name=\"=?utf-8?q?=C3=A9?=\"", "a/b", &[("name", "é")]),
             ("a/b; x=1; x=2", "a/b", &[("x", "1")]),
             ("a/b; x=\"unclosed", "a/b", &[("x", "unclosed")]),
+            ("a/b; x=\"a;b\" ; y=c;", "a/b", &[("x", "a;b"), ("y", "c")]),
+            ("a/b; x=\"\\\"a\"b", "a/b", &[("x", "\"a")]),
+            (" a/b ; x = 1)", "a/b", &[("x", "1)")]),
         ];
         for (input, value, params) in cases {
             let got = parse(input.as_bytes());

@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+use crate::decode::decode_part;
 use crate::header::{fields, is_empty_line, line_len};
 use crate::params::{self, Parametrised};
 
@@ -91,6 +92,34 @@ impl Part {
     }
 }
 
+/// The type of an embedded message.
+pub(crate) fn is_message(media_type: &str, media_subtype: &str) -> bool {
+    media_type == "MESSAGE" && matches!(media_subtype, "RFC822" | "GLOBAL")
+}
+
+fn is_encoded(encoding: &str) -> bool {
+    !matches!(encoding, "" | "7BIT" | "8BIT" | "BINARY")
+}
+
+/// Decoded messages within each other that are looked into. Each level may hold as much as the one around it.
+pub(crate) const MAX_DECODED: usize = 3;
+
+/// An embedded message that has a transfer encoding, which RFC 2045 §6.4 forbids for message/rfc822 and RFC 6532 §3.7
+/// allows for message/global: its octets and its parts. None when `body` is of another kind.
+pub(crate) fn decoded_message(
+    body: &[u8],
+    media_type: &str,
+    media_subtype: &str,
+    encoding: &str,
+) -> Option<(Vec<u8>, Part)> {
+    if !is_message(media_type, media_subtype) {
+        return None;
+    }
+    let data = decode_part(body, encoding)?.into_owned();
+    let root = parse(&data, &Limits::default());
+    Some((data, root))
+}
+
 /// multipart/report with a delivery-status part (RFC 3464, RFC 6533).
 pub(crate) fn is_dsn(root: &Part) -> bool {
     let status = ["DELIVERY-STATUS", "GLOBAL-DELIVERY-STATUS"];
@@ -174,19 +203,18 @@ impl Parser<'_> {
                     return self.multipart(part, boundary, depth);
                 }
             }
-            let embedded = part.media_type == "MESSAGE"
-                && matches!(part.media_subtype.as_str(), "RFC822" | "GLOBAL");
-            if embedded && matches!(part.encoding.as_str(), "" | "7BIT" | "8BIT" | "BINARY") {
+            if is_message(&part.media_type, &part.media_subtype) {
+                if is_encoded(&part.encoding) {
+                    // Its octets are not sections of the file; who looks for text decodes it (`decoded_message`).
+                    return self.delimiter(part.body_start);
+                }
                 part.kind = Kind::Message;
                 let (child, ended) = self.part(part.body_start, depth + 1, None);
                 part.children.push(child);
                 return ended;
             }
         }
-        if part.media_type == "MULTIPART"
-            || (part.media_type == "MESSAGE"
-                && matches!(part.media_subtype.as_str(), "RFC822" | "GLOBAL"))
-        {
+        if part.media_type == "MULTIPART" || is_message(&part.media_type, &part.media_subtype) {
             // Nothing can be found inside: describe it as opaque, as BODYSTRUCTURE has no other form.
             (part.media_type, part.media_subtype) = ("APPLICATION".into(), "OCTET-STREAM".into());
         }
@@ -373,11 +401,8 @@ fn media_type(field: Option<&Parametrised>, parent: Option<&str>) -> (String, St
 
 /// Upper-case name; the known ones also when blanks or hyphens are wrong (`quoted printable`, `7-bit`).
 fn transfer_encoding(value: String) -> String {
-    let letters: String = value
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .to_ascii_uppercase();
+    let mut letters: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
+    letters.make_ascii_uppercase();
     match letters.as_str() {
         "QUOTEDPRINTABLE" => "QUOTED-PRINTABLE".into(),
         "BASE64" | "7BIT" | "8BIT" | "BINARY" => letters,
@@ -398,8 +423,14 @@ fn describe(header: &[u8], parent: Option<&str>) -> Part {
         {
             continue;
         }
-        let text = || crate::header::unfold(field.value);
-        match field.name[8..].to_ascii_lowercase().as_slice() {
+        let text = || crate::header::unfold(field.value).into_owned();
+        let mut name = [0; 17];
+        let Some(lower) = name.get_mut(..field.name.len() - 8) else {
+            continue;
+        };
+        lower.copy_from_slice(&field.name[8..]);
+        lower.make_ascii_lowercase();
+        match &*lower {
             b"type" if content_type.is_none() => content_type = Some(params::parse(field.value)),
             b"disposition" if disposition.is_none() => {
                 disposition = Some(params::parse(field.value))

@@ -7,8 +7,15 @@ use crate::part::{Kind, Part};
 
 /// Characters of a preview.
 const MAX_CHARS: usize = 256;
-/// Raw octets of a part that are looked at.
+/// Raw octets of a part that are looked at; in HTML much may stand before the text.
 const MAX_INPUT: usize = 1 << 20;
+/// Of a plain text three times what is looked at: so much a transfer encoding may take.
+const MAX_PLAIN_INPUT: usize = 3 * MAX_TEXT;
+/// A preview that has this many octets is long enough.
+const ENOUGH: usize = 250;
+/// Octets and lines of a text that are looked at: enough for the result even when quotes are cut.
+const MAX_TEXT: usize = 64 * 1024;
+const MAX_LINES: usize = 1000;
 /// Octets of text from HTML that are looked at.
 const MAX_HTML_TEXT: usize = 4096;
 /// A signature has fewer lines than this after its dashes.
@@ -46,8 +53,15 @@ fn leaf(data: &[u8], part: &Part) -> Option<String> {
         return None;
     }
     let body = part.body(data);
-    let content = decode_part(&body[..body.len().min(MAX_INPUT)], &part.encoding)?;
-    let text = to_text(&content, part.param("charset").unwrap_or_default());
+    let max = if is_html { MAX_INPUT } else { MAX_PLAIN_INPUT };
+    let decoded = decode_part(&body[..body.len().min(max)], &part.encoding)?;
+    let mut content = &*decoded;
+    if body.len() > max {
+        // No character that was cut in two.
+        let end = memchr::memrchr(b'\n', content).map_or(content.len(), |at| at + 1);
+        content = &content[..end];
+    }
+    let text = to_text(content, part.param("charset").unwrap_or_default());
     Some(if is_html {
         condense(&html::to_text(&text, MAX_HTML_TEXT))
     } else {
@@ -55,28 +69,45 @@ fn leaf(data: &[u8], part: &Part) -> Option<String> {
     })
 }
 
+/// The lines of a text without blanks around them, split when they are looked at.
+struct Lines<'a> {
+    rest: std::str::Lines<'a>,
+    seen: Vec<&'a str>,
+    octets: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn get(&mut self, index: usize) -> Option<&'a str> {
+        while self.seen.len() <= index && self.octets <= MAX_TEXT && self.seen.len() <= MAX_LINES {
+            let line = self.rest.next()?;
+            self.octets += line.len();
+            self.seen.push(line.trim());
+        }
+        self.seen.get(index).copied()
+    }
+
+    /// The line there, empty behind the end.
+    fn at(&mut self, index: usize) -> &'a str {
+        self.get(index).unwrap_or_default()
+    }
+}
+
 /// Own lines only: quotes become one `[...]`, their attribution too, and a signature ends the text.
 fn condense(text: &str) -> String {
-    let mut lines: Vec<&str> = Vec::new();
-    let mut used = 0;
-    for line in text.lines() {
-        lines.push(line.trim());
-        used += line.len();
-        // Enough for the result even when attributions are cut, without splitting a megabyte.
-        if used > 64 * 1024 || lines.len() > 1000 {
-            break;
-        }
-    }
-    let mut out = String::new();
+    let mut lines = Lines {
+        rest: text.lines(),
+        seen: Vec::new(),
+        octets: 0,
+    };
+    let mut out = String::with_capacity(2 * ENOUGH);
     let mut i = 0;
-    while i < lines.len() && out.len() < 250 {
-        let line = lines[i];
-        if is_signature(&lines[i..]) {
+    while let Some(line) = lines.get(i).filter(|_| out.len() < ENOUGH) {
+        if is_signature(&mut lines, i) {
             break;
         }
         if line.starts_with('>') {
             mark_quote(&mut out);
-        } else if let Some(skip) = attribution(&lines[i..], out.is_empty()) {
+        } else if let Some(skip) = attribution(&mut lines, i, out.is_empty()) {
             mark_quote(&mut out);
             i += skip;
             continue;
@@ -85,6 +116,11 @@ fn condense(text: &str) -> String {
             out.push('\n');
         }
         i += 1;
+    }
+    let is_plain = |b: u8| b == b'\n' || (0x20..0x7f).contains(&b);
+    if out.bytes().all(is_plain) {
+        out.truncate(MAX_CHARS);
+        return out;
     }
     out.chars()
         .filter(|&c| c == '\n' || !c.is_control())
@@ -103,38 +139,48 @@ fn mark_quote(out: &mut String) {
     }
 }
 
-/// Lines to skip when these begin with the attribution of a quote (`On ... wrote:`).
-fn attribution(lines: &[&str], at_start: bool) -> Option<usize> {
-    let quote_after = |n: usize| {
-        let next = lines.get(n).copied().unwrap_or_default();
-        next.starts_with('>')
-            || (next.is_empty() && lines.get(n + 1).is_some_and(|l| l.starts_with('>')))
-    };
-    let line = lines[0];
+/// Lines to skip when those from `i` on begin with the attribution of a quote (`On ... wrote:`).
+fn attribution(lines: &mut Lines<'_>, i: usize, at_start: bool) -> Option<usize> {
+    let line = lines.at(i);
     if line.ends_with(':')
-        && quote_after(1)
         && (at_start || line.bytes().any(|b| b.is_ascii_digit()))
+        && is_quote(lines, i + 1)
     {
         return Some(1);
     }
-    let second = lines.get(1).copied().unwrap_or_default();
-    let wrapped = at_start && line.starts_with("On ") && second.ends_with(':') && quote_after(2);
+    let wrapped = at_start
+        && line.starts_with("On ")
+        && lines.at(i + 1).ends_with(':')
+        && is_quote(lines, i + 2);
     wrapped.then_some(2)
 }
 
+/// A quote begins in this line, or in the next when this one is empty.
+fn is_quote(lines: &mut Lines<'_>, i: usize) -> bool {
+    let line = lines.at(i);
+    line.starts_with('>') || (line.is_empty() && lines.at(i + 1).starts_with('>'))
+}
+
 /// Dashes, then fewer than five lines, none empty, to the end.
-fn is_signature(lines: &[&str]) -> bool {
-    let Some((first, rest)) = lines.split_first() else {
-        return false;
-    };
-    if first.len() < 2 || !first.bytes().all(|b| b == b'-') {
+fn is_signature(lines: &mut Lines<'_>, i: usize) -> bool {
+    let line = lines.at(i);
+    if line.len() < 2 || !line.bytes().all(|b| b == b'-') {
         return false;
     }
-    let count = rest
-        .iter()
-        .rposition(|l| !l.is_empty())
-        .map_or(0, |at| at + 1);
-    count < SIGNATURE_LINES && rest[..count].iter().all(|l| !l.is_empty())
+    let mut end = i + 1;
+    while !lines.at(end).is_empty() {
+        end += 1;
+        if end - i > SIGNATURE_LINES {
+            return false;
+        }
+    }
+    while let Some(line) = lines.get(end) {
+        if !line.is_empty() {
+            return false;
+        }
+        end += 1;
+    }
+    true
 }
 
 #[cfg(test)]
@@ -155,6 +201,9 @@ mod tests {
                 "Content-Type: text/html\n\n<p>x<style>y</style></p>z\n",
                 "x\nz\n",
             ),
+            ("\na\n--\n\n\nb\n", "a\n--\nb\n"),
+            ("\na\n--\nx\n\n\n", "a\n"),
+            ("\na\n--", "a\n"),
             ("Content-Type: image/png\n\nabc\n", ""),
             ("Content-Disposition: attachment\n\nabc\n", ""),
         ];

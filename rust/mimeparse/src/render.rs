@@ -1,27 +1,57 @@
 //! IMAP ENVELOPE and BODYSTRUCTURE for the wire (RFC 9051 §7.5.2). 7-bit: other strings are literals.
 
 use crate::address::Address;
-use crate::part::{Kind, Part};
+use crate::part::{is_message, Kind, Part};
 use crate::summary::Summary;
 
 /// A string: quoted when it can be, else a literal.
 fn string(out: &mut Vec<u8>, value: &[u8]) {
-    let quotable = value.iter().all(|b| matches!(b, 0x20..=0x7e | b'\t')) && value.len() < 4096;
+    let (mut quotable, mut escapes) = (value.len() < 4096, false);
+    for byte in value {
+        quotable &= matches!(byte, 0x20..=0x7e | b'\t');
+        escapes |= matches!(byte, b'"' | b'\\');
+    }
     if !quotable {
-        out.extend_from_slice(format!("{{{}}}\r\n", value.len()).as_bytes());
+        out.push(b'{');
+        number(out, value.len());
+        out.extend_from_slice(b"}\r\n");
         // NUL cannot be in a literal (RFC 9051 §9, CHAR8).
         out.extend(value.iter().map(|&b| if b == 0 { b' ' } else { b }));
         return;
     }
     out.push(b'"');
-    let mut rest = value;
-    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(&[b'\\', rest[at]]);
-        rest = &rest[at + 1..];
+    if escapes {
+        for &byte in value {
+            if matches!(byte, b'"' | b'\\') {
+                out.push(b'\\');
+            }
+            out.push(byte);
+        }
+    } else {
+        out.extend_from_slice(value);
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// Media types and the like, in lower case.
+fn lower_string(out: &mut Vec<u8>, value: &str) {
+    let start = out.len();
+    string(out, value.as_bytes());
+    out[start..].make_ascii_lowercase();
+}
+
+fn number(out: &mut Vec<u8>, value: usize) {
+    let start = out.len();
+    let mut rest = value;
+    loop {
+        // A digit is below 10.
+        out.push(b'0' + (rest % 10) as u8);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out[start..].reverse();
 }
 
 fn nstring(out: &mut Vec<u8>, value: Option<&[u8]>) {
@@ -32,14 +62,12 @@ fn nstring(out: &mut Vec<u8>, value: Option<&[u8]>) {
 }
 
 /// The ENVELOPE of a message. Encoded words stay as they are: clients decode them.
-pub(crate) fn envelope(message: &Summary) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
+pub(crate) fn envelope(message: &Summary<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
     out.push(b'(');
     nstring(&mut out, message.date.as_deref());
     out.push(b' ');
     nstring(&mut out, message.subject.as_deref());
-    // RFC 9051 §7.5.2: absent ones are the From's.
-
     for addresses in [
         &message.from,
         message.or_from(&message.sender),
@@ -80,7 +108,7 @@ fn address_list(out: &mut Vec<u8>, addresses: &[Address]) {
 
 /// BODY (`extended` false) or BODYSTRUCTURE of a part.
 pub(crate) fn body(data: &[u8], part: &Part, extended: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(128);
+    let mut out = Vec::with_capacity(512);
     render_part(&mut out, data, part, extended);
     out
 }
@@ -92,7 +120,7 @@ fn render_part(out: &mut Vec<u8>, data: &[u8], part: &Part, extended: bool) {
             render_part(out, data, child, extended);
         }
         out.push(b' ');
-        string(out, part.media_subtype.to_ascii_lowercase().as_bytes());
+        lower_string(out, &part.media_subtype);
         if extended {
             out.push(b' ');
             params(out, &part.params);
@@ -107,17 +135,19 @@ fn render_part(out: &mut Vec<u8>, data: &[u8], part: &Part, extended: bool) {
 }
 
 fn single(out: &mut Vec<u8>, data: &[u8], part: &Part, extended: bool) {
-    // No Content-Type: RFC 2045 §5.2.
     let missing = part.media_type.is_empty();
-    let media_type = if missing { "text" } else { &part.media_type };
-    let subtype = if missing {
-        "plain"
-    } else {
-        &part.media_subtype
+    let (media_type, subtype) = match (part.media_type.as_str(), part.media_subtype.as_str()) {
+        // No Content-Type: RFC 2045 §5.2.
+        ("", _) => ("text", "plain"),
+        // Body and envelope of a message that is encoded cannot be fetched.
+        (main, sub) if part.kind == Kind::Leaf && is_message(main, sub) => {
+            ("application", "octet-stream")
+        }
+        found => found,
     };
-    string(out, media_type.to_ascii_lowercase().as_bytes());
+    lower_string(out, media_type);
     out.push(b' ');
-    string(out, subtype.to_ascii_lowercase().as_bytes());
+    lower_string(out, subtype);
     out.push(b' ');
     if missing {
         out.extend_from_slice(b"(\"charset\" \"us-ascii\")");
@@ -129,22 +159,24 @@ fn single(out: &mut Vec<u8>, data: &[u8], part: &Part, extended: bool) {
     out.push(b' ');
     nstring(out, part.description.as_deref());
     out.push(b' ');
-    let encoding = if part.encoding.is_empty() {
-        "7bit".into()
-    } else {
-        part.encoding.to_ascii_lowercase()
+    let encoding = match part.encoding.as_str() {
+        "" => "7bit",
+        encoding => encoding,
     };
-    string(out, encoding.as_bytes());
-    out.extend_from_slice(format!(" {}", part.end - part.body_start).as_bytes());
+    lower_string(out, encoding);
+    out.push(b' ');
+    number(out, part.end - part.body_start);
     if let (Kind::Message, Some(message)) = (part.kind, part.children.first()) {
         out.push(b' ');
         let header = &data[message.header_start..message.body_start];
         out.extend_from_slice(&envelope(&Summary::of(header)));
         out.push(b' ');
         render_part(out, data, message, extended);
-        out.extend_from_slice(format!(" {}", part.lines).as_bytes());
+        out.push(b' ');
+        number(out, part.lines);
     } else if media_type.eq_ignore_ascii_case("text") {
-        out.extend_from_slice(format!(" {}", part.lines).as_bytes());
+        out.push(b' ');
+        number(out, part.lines);
     }
     if extended {
         out.push(b' ');
@@ -158,7 +190,7 @@ fn extension(out: &mut Vec<u8>, part: &Part) {
     match &part.disposition {
         Some((value, list)) => {
             out.push(b'(');
-            string(out, value.to_ascii_lowercase().as_bytes());
+            lower_string(out, value);
             out.push(b' ');
             params(out, list);
             out.push(b')');

@@ -5,8 +5,8 @@ use memchr::memmem::Finder;
 use crate::charset::to_text;
 use crate::decode::decode_part;
 use crate::header::{fields, unfold};
-use crate::part::Kind;
-use crate::section::PartInfo;
+use crate::part::{decoded_message, Kind, MAX_DECODED};
+use crate::section::{info_of, PartInfo};
 use crate::words::decode_words;
 
 /// For each needle (lower-case), whether the message's text has it; with `headers` also its header fields.
@@ -14,20 +14,21 @@ use crate::words::decode_words;
 pub fn search(data: &[u8], root: &PartInfo, needles: &[&str], headers: bool) -> Vec<bool> {
     let finders: Vec<Finder<'_>> = needles.iter().map(|n| Finder::new(n.as_bytes())).collect();
     let mut found = vec![false; needles.len()];
-    walk(data, root, headers, &mut |text| {
+    let mut look = |text: &str| {
         let lower = text.to_lowercase();
         for (finder, found) in finders.iter().zip(found.iter_mut()) {
             *found = *found || finder.find(lower.as_bytes()).is_some();
         }
         !found.iter().all(|&f| f)
-    });
+    };
+    walk(data, root, headers, 0, &mut look);
     found
 }
 
 /// Give everything that searches of the message's header fields and texts compare to `take`: fields decoded and, where
 /// that differs, as they stand; parts decoded.
 pub fn texts(data: &[u8], root: &PartInfo, take: &mut impl FnMut(&str)) {
-    walk(data, root, true, &mut |text| {
+    walk(data, root, true, 0, &mut |text| {
         take(text);
         true
     });
@@ -42,8 +43,14 @@ pub fn texts(data: &[u8], root: &PartInfo, take: &mut impl FnMut(&str)) {
     }
 }
 
-/// Give texts to `look` until it returns false; false when it did.
-fn walk(data: &[u8], part: &PartInfo, headers: bool, look: &mut impl FnMut(&str) -> bool) -> bool {
+/// Give texts to `look` until it returns false; false when it did. `decoded`: decoded messages around this one.
+fn walk(
+    data: &[u8],
+    part: &PartInfo,
+    headers: bool,
+    decoded: usize,
+    look: &mut dyn FnMut(&str) -> bool,
+) -> bool {
     if headers {
         for field in fields(
             data.get(part.header_start..part.body_start)
@@ -61,12 +68,19 @@ fn walk(data: &[u8], part: &PartInfo, headers: bool, look: &mut impl FnMut(&str)
         return part
             .children
             .iter()
-            .all(|child| walk(data, child, inner, look));
+            .all(|child| walk(data, child, inner, decoded, look));
+    }
+    let body = data.get(part.body_start..part.end).unwrap_or_default();
+    if decoded < MAX_DECODED {
+        let (media_type, media_subtype) = (&part.media_type, &part.media_subtype);
+        if let Some((data, root)) = decoded_message(body, media_type, media_subtype, &part.encoding)
+        {
+            return walk(&data, &info_of(&root), true, decoded + 1, look);
+        }
     }
     if !part.media_type.is_empty() && part.media_type != "TEXT" {
         return true;
     }
-    let body = data.get(part.body_start..part.end).unwrap_or_default();
     match decode_part(body, &part.encoding) {
         Some(content) => look(&to_text(&content, &part.charset)),
         None => true,
@@ -88,5 +102,29 @@ mod tests {
             [true, true, false, false]
         );
         assert_eq!(search(message, &root, &["grüße"], true), [true]);
+    }
+
+    #[test]
+    fn finds_in_an_embedded_message_that_is_encoded() {
+        // `Subject: inner\r\n\r\nhidden text\r\n`
+        let message = b"Content-Type: message/global\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+            U3ViamVjdDogaW5uZXINCg0KaGlkZGVuIHRleHQNCg==\r\n";
+        let parsed = parse(message, &Limits::default());
+        let root = read_structure(&write_structure(&parsed.root)).unwrap();
+        assert_eq!(
+            search(message, &root, &["hidden text", "inner", "nope"], false),
+            [true, true, false]
+        );
+        assert!(parsed
+            .bodystructure
+            .starts_with(b"(\"application\" \"octet-stream\" NIL NIL NIL \"base64\" "));
+        let deep =
+            b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n";
+        for (levels, found) in [(3, true), (4, false)] {
+            let message = [deep.repeat(levels).as_slice(), b"\r\ntext\r\n"].concat();
+            let parsed = parse(&message, &Limits::default());
+            let root = read_structure(&write_structure(&parsed.root)).unwrap();
+            assert_eq!(search(&message, &root, &["text\r"], false), [found]);
+        }
     }
 }

@@ -40,6 +40,21 @@ pub struct PartInfo {
     pub children: Vec<PartInfo>,
 }
 
+/// The tree as it is read back.
+pub(crate) fn info_of(part: &Part) -> PartInfo {
+    PartInfo {
+        kind: part.kind,
+        header_start: part.header_start,
+        body_start: part.body_start,
+        end: part.end,
+        media_type: part.media_type.clone(),
+        media_subtype: part.media_subtype.clone(),
+        encoding: part.encoding.clone(),
+        charset: part.param("charset").unwrap_or_default().to_owned(),
+        children: part.children.iter().map(info_of).collect(),
+    }
+}
+
 /// The tree as compact bytes.
 #[must_use]
 pub fn write_structure(root: &Part) -> Vec<u8> {

@@ -1,21 +1,21 @@
 //! The fields of a message's header that an ENVELOPE and a message list need, gathered in one pass.
 
-use crate::address::{parse_address_list, Address};
+use std::borrow::Cow;
+
+use crate::address::{parse_addresses, Address};
 use crate::header::{fields, unfold};
 
-/// Addresses of one kind that are kept; a header can hold one in every three octets.
-const MAX_ADDRESSES: usize = 10_000;
 /// Octets of References that are kept, over all fields of that name.
 const MAX_REFERENCES_OCTETS: usize = 256 * 1024;
 
 /// Unfolded values. Of repeated fields the first counts, of address fields and References all.
 #[derive(Debug, Default)]
-pub(crate) struct Summary {
-    pub(crate) date: Option<Vec<u8>>,
-    pub(crate) subject: Option<Vec<u8>>,
-    pub(crate) message_id: Option<Vec<u8>>,
-    pub(crate) in_reply_to: Option<Vec<u8>>,
-    pub(crate) references: Option<Vec<u8>>,
+pub(crate) struct Summary<'a> {
+    pub(crate) date: Option<Cow<'a, [u8]>>,
+    pub(crate) subject: Option<Cow<'a, [u8]>>,
+    pub(crate) message_id: Option<Cow<'a, [u8]>>,
+    pub(crate) in_reply_to: Option<Cow<'a, [u8]>>,
+    pub(crate) references: Option<Cow<'a, [u8]>>,
     pub(crate) from: Vec<Address>,
     pub(crate) sender: Vec<Address>,
     pub(crate) reply_to: Vec<Address>,
@@ -24,8 +24,8 @@ pub(crate) struct Summary {
     pub(crate) bcc: Vec<Address>,
 }
 
-impl Summary {
-    pub(crate) fn of(header: &[u8]) -> Self {
+impl<'h> Summary<'h> {
+    pub(crate) fn of(header: &'h [u8]) -> Self {
         let mut summary = Self::default();
         for field in fields(header) {
             let mut name = [0u8; 12];
@@ -40,12 +40,12 @@ impl Summary {
                 b"message-id" => first(&mut summary.message_id, field.value),
                 b"in-reply-to" => first(&mut summary.in_reply_to, field.value),
                 b"references" => append(&mut summary.references, field.value),
-                b"from" => addresses(&mut summary.from, field.value),
-                b"sender" => addresses(&mut summary.sender, field.value),
-                b"reply-to" => addresses(&mut summary.reply_to, field.value),
-                b"to" => addresses(&mut summary.to, field.value),
-                b"cc" => addresses(&mut summary.cc, field.value),
-                b"bcc" => addresses(&mut summary.bcc, field.value),
+                b"from" => parse_addresses(field.value, &mut summary.from),
+                b"sender" => parse_addresses(field.value, &mut summary.sender),
+                b"reply-to" => parse_addresses(field.value, &mut summary.reply_to),
+                b"to" => parse_addresses(field.value, &mut summary.to),
+                b"cc" => parse_addresses(field.value, &mut summary.cc),
+                b"bcc" => parse_addresses(field.value, &mut summary.bcc),
                 _ => {}
             }
         }
@@ -62,23 +62,20 @@ impl Summary {
     }
 }
 
-fn first(slot: &mut Option<Vec<u8>>, value: &[u8]) {
+fn first<'h>(slot: &mut Option<Cow<'h, [u8]>>, value: &'h [u8]) {
     if slot.is_none() {
         *slot = Some(unfold(value));
     }
 }
 
-fn append(slot: &mut Option<Vec<u8>>, value: &[u8]) {
-    let all = slot.get_or_insert_with(Vec::new);
-    if all.len() < MAX_REFERENCES_OCTETS {
-        all.push(b' ');
-        all.extend(unfold(value));
-    }
-}
-
-fn addresses(list: &mut Vec<Address>, value: &[u8]) {
-    if list.len() < MAX_ADDRESSES {
-        list.extend(parse_address_list(value));
-        list.truncate(MAX_ADDRESSES);
+fn append<'h>(slot: &mut Option<Cow<'h, [u8]>>, value: &'h [u8]) {
+    match slot {
+        None => *slot = Some(unfold(value)),
+        Some(all) if all.len() < MAX_REFERENCES_OCTETS => {
+            let all = all.to_mut();
+            all.push(b' ');
+            all.extend_from_slice(&unfold(value));
+        }
+        Some(_) => {}
     }
 }

@@ -13,11 +13,7 @@ pub fn base_subject(subject: &str) -> (String, bool) {
     while !subject.is_char_boundary(end) {
         end -= 1;
     }
-    let text = subject[..end]
-        .to_lowercase()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let text = lower_words(&subject[..end]);
     if text.contains('\0') {
         return (String::new(), false);
     }
@@ -48,6 +44,28 @@ pub fn base_subject(subject: &str) -> (String, bool) {
             }
             None => return (rest.trim().to_owned(), response),
         }
+    }
+}
+
+/// In lower case, with one blank between words and none around them.
+fn lower_words(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        push_lower(&mut out, word);
+    }
+    out
+}
+
+fn push_lower(out: &mut String, text: &str) {
+    if text.is_ascii() {
+        let start = out.len();
+        out.push_str(text);
+        out[start..].make_ascii_lowercase();
+    } else {
+        out.push_str(&text.to_lowercase());
     }
 }
 
@@ -84,7 +102,9 @@ pub fn canonical_message_id(value: &[u8]) -> Option<String> {
 }
 
 fn canonical(id: &str) -> Option<String> {
-    let id = id.to_lowercase();
+    let mut lower = String::with_capacity(id.len());
+    push_lower(&mut lower, id);
+    let id = lower;
     let unquoted = id.rsplit_once('@').and_then(|(local, domain)| {
         let content = local.strip_prefix('"')?.strip_suffix('"')?;
         let is_dot_atom = content
@@ -109,11 +129,12 @@ pub fn references(references: Option<&[u8]>, in_reply_to: Option<&[u8]>) -> Vec<
     for piece in text.split('<').skip(1) {
         // A `<` before the `>`: the entry was cut off.
         let Some(end) = piece.find('>') else { continue };
-        let id: String = piece[..end]
-            .chars()
-            .filter(|c| !matches!(c, ' ' | '\t'))
-            .collect();
-        ids.extend(canonical(&id));
+        let id = &piece[..end];
+        if id.contains([' ', '\t']) {
+            ids.extend(canonical(&id.replace([' ', '\t'], "")));
+        } else {
+            ids.extend(canonical(id));
+        }
     }
     if ids.is_empty() {
         ids.extend(in_reply_to.and_then(canonical_message_id));

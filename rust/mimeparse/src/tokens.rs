@@ -9,7 +9,7 @@ use crate::charset::to_text;
 use crate::decode::decode_part;
 use crate::header::{fields, unfold};
 use crate::html;
-use crate::part::{Kind, Part};
+use crate::part::{decoded_message, Kind, Part, MAX_DECODED};
 use crate::words::decode_words;
 
 /// Fields whose values are words too.
@@ -61,6 +61,7 @@ pub fn words(data: &[u8], root: &Part, options: &TokenOptions) -> BTreeSet<Strin
     let mut collector = Collector {
         options: *options,
         left: options.max_text,
+        decoded: 0,
         words: BTreeSet::new(),
     };
     let header = data.get(..root.body_start).unwrap_or_default();
@@ -76,6 +77,8 @@ pub fn words(data: &[u8], root: &Part, options: &TokenOptions) -> BTreeSet<Strin
 struct Collector {
     options: TokenOptions,
     left: usize,
+    /// Decoded messages that are looked into.
+    decoded: usize,
     words: BTreeSet<String>,
 }
 
@@ -87,11 +90,16 @@ impl Collector {
                 .for_each(|child| self.part(data, child));
             return;
         }
-        if !part.media_type.is_empty() && part.media_type != "TEXT" {
+        let is_text = part.media_type.is_empty() || part.media_type == "TEXT";
+        if !is_text && part.media_type != "MESSAGE" {
             return;
         }
         let body = part.body(data);
         let body = &body[..body.len().min(self.left)];
+        if !is_text {
+            self.message(body, part);
+            return;
+        }
         self.left -= body.len();
         let Some(content) = decode_part(body, &part.encoding) else {
             return;
@@ -101,6 +109,20 @@ impl Collector {
             self.text(&html::all_text(&text), "");
         } else {
             self.text(&text, "");
+        }
+    }
+
+    /// An embedded message that is encoded: its text counts, however long the rest of it is.
+    fn message(&mut self, body: &[u8], part: &Part) {
+        if self.decoded == MAX_DECODED {
+            return;
+        }
+        let (media_type, media_subtype) = (&part.media_type, &part.media_subtype);
+        if let Some((data, root)) = decoded_message(body, media_type, media_subtype, &part.encoding)
+        {
+            self.decoded += 1;
+            self.part(&data, &root);
+            self.decoded -= 1;
         }
     }
 
@@ -228,6 +250,10 @@ mod tests {
             ),
             (
                 "Content-Type: message/rfc822\n\nSubject: inner\n\nnested words",
+                "nested words",
+            ),
+            (
+                "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nDQpuZXN0ZWQgd29yZHM=\n",
                 "nested words",
             ),
         ];

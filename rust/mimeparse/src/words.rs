@@ -1,7 +1,9 @@
 //! Encoded words (RFC 2047), with the common breakages: blanks inside, split characters, missing padding.
 
+use memchr::memchr;
+
 use crate::charset::to_text;
-use crate::decode::decode_base64;
+use crate::decode::{decode_base64, escape};
 
 struct Word<'a> {
     charset: &'a str,
@@ -12,20 +14,22 @@ struct Word<'a> {
 
 fn parse_word(text: &[u8]) -> Option<Word<'_>> {
     let inner = text.strip_prefix(b"=?")?;
-    let first = memchr::memchr(b'?', inner)?;
+    let first = memchr(b'?', inner)?;
     let charset = std::str::from_utf8(&inner[..first])
         .ok()
         .filter(|c| !c.is_empty() && !c.contains(' '))?;
-    let encoding = *inner.get(first + 1)?;
-    if inner.get(first + 2) != Some(&b'?') {
-        return None;
-    }
-    let body = &inner[first + 3..];
-    let end = memchr::memmem::find(body, b"?=")?;
-    let data = match encoding {
-        b'B' | b'b' => decode_base64(&body[..end]),
-        b'Q' | b'q' => q_decode(&body[..end]),
+    // Known before the end is looked for: what is no word must not take the time of one.
+    let is_base64 = match inner.get(first + 1..first + 3)? {
+        [b'B' | b'b', b'?'] => true,
+        [b'Q' | b'q', b'?'] => false,
         _ => return None,
+    };
+    let body = &inner[first + 3..];
+    let end = find_pair(body, *b"?=")?;
+    let data = if is_base64 {
+        decode_base64(&body[..end])
+    } else {
+        q_decode(&body[..end])
     };
     Some(Word {
         charset,
@@ -34,16 +38,36 @@ fn parse_word(text: &[u8]) -> Option<Word<'_>> {
     })
 }
 
+/// Index of two octets next to each other. Words are short: a general search costs more than it finds.
+fn find_pair(text: &[u8], pair: [u8; 2]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + memchr(pair[0], text.get(from..)?)?;
+        if text.get(at + 1) == Some(&pair[1]) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
+
 fn q_decode(text: &[u8]) -> Vec<u8> {
-    let spaced: Vec<u8> = text
-        .iter()
-        .map(|&b| if b == b'_' { b' ' } else { b })
-        .collect();
-    let mut out = crate::decode::decode_quoted_printable(&spaced);
-    // A blank at the end is content here, not transport padding.
-    let blanks = spaced.len() - spaced.trim_ascii_end().len();
-    if blanks > 0 && !out.ends_with(b" ") {
-        out.extend(std::iter::repeat_n(b' ', blanks));
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'_' => out.push(b' '),
+            b'=' => match escape(after) {
+                Some(decoded) => {
+                    out.push(decoded);
+                    rest = &after[2..];
+                }
+                // At the end it is a soft line break that does not belong here.
+                None if after.is_empty() => {}
+                None => out.push(byte),
+            },
+            _ => out.push(byte),
+        }
     }
     out
 }
@@ -52,11 +76,18 @@ fn q_decode(text: &[u8]) -> Vec<u8> {
 /// charset are joined before decoding, because senders split characters over words.
 #[must_use]
 pub fn decode_words(value: &[u8]) -> String {
-    let mut out = String::new();
-    let mut pending: Option<(String, Vec<u8>)> = None;
-    let mut at = 0;
-    let mut plain = 0;
-    while let Some(found) = memchr::memmem::find(&value[at..], b"=?") {
+    let last_end = match find_pair(value, *b"=?") {
+        Some(_) => value.windows(2).rposition(|pair| pair == b"?="),
+        None => None,
+    };
+    let Some(last_end) = last_end else {
+        return to_text(value, "").into_owned();
+    };
+    let mut out = String::with_capacity(value.len());
+    let mut pending: Option<(&str, Vec<u8>)> = None;
+    let (mut at, mut plain) = (0, 0);
+    // Behind the last `?=` no word ends: without this, starts of words would take quadratic time.
+    while let Some(found) = find_pair(&value[at..], *b"=?").filter(|found| at + found < last_end) {
         let start = at + found;
         let Some(word) = parse_word(&value[start..]) else {
             at = start + 2;
@@ -77,7 +108,7 @@ pub fn decode_words(value: &[u8]) -> String {
             }
             _ => {
                 flush(&mut pending, &mut out);
-                pending = Some((word.charset.to_owned(), word.data));
+                pending = Some((word.charset, word.data));
             }
         }
         at = start + word.len;
@@ -94,9 +125,9 @@ fn is_stateful(charset: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case("iso-2022"))
 }
 
-fn flush(pending: &mut Option<(String, Vec<u8>)>, out: &mut String) {
+fn flush(pending: &mut Option<(&str, Vec<u8>)>, out: &mut String) {
     if let Some((charset, data)) = pending.take() {
-        out.push_str(&to_text(&data, &charset));
+        out.push_str(&to_text(&data, charset));
     }
 }
 
@@ -119,6 +150,10 @@ mod tests {
             (b"=?broken", "=?broken"),
             (b"a =?x?z?y?= b", "a =?x?z?y?= b"),
             (b"=?utf-8?q?a_?= b", "a  b"),
+            (b"=?utf-8?q?a=?=", "a"),
+            (b"=?utf-8?q?a=zb ?=", "a=zb "),
+            (b"=?utf-8?q?a =?utf-8?q?b?= ?= =?", "a =?utf-8?q?b ?= =?"),
+            (b"=?=?utf-8?q?a?=", "=?a"),
         ];
         for (input, output) in cases {
             assert_eq!(decode_words(input), *output);

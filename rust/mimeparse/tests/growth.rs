@@ -47,6 +47,14 @@ fn inputs(size: usize) -> Vec<(&'static str, Vec<u8>)> {
             with_prefix("Subject: ", "=?utf-8?q?a?= ", size),
         ),
         ("open words", with_prefix("Subject: ", "=?utf-8?q?", size)),
+        (
+            "endless words",
+            with_prefix("Subject: ", "=?utf-8?q?a ", size),
+        ),
+        (
+            "words of no encoding",
+            [repeat("Subject: =?a?x?a ", 17), repeat("=?a?x?a ", size), b"?=".to_vec()].concat(),
+        ),
         ("word starts", with_prefix("Subject: ", "=?", size)),
         ("markers", with_prefix("Subject: ", "[a] re: ", size)),
         ("blobs", with_prefix("Subject: ", "[a]", size)),
@@ -89,6 +97,15 @@ fn inputs(size: usize) -> Vec<(&'static str, Vec<u8>)> {
             "base64",
             with_prefix("Content-Transfer-Encoding: base64\r\n\r\n", "A=", size),
         ),
+        (
+            "decoded messages",
+            repeat(
+                "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+                size,
+            ),
+        ),
+        ("open angles", with_prefix("From: ", "<a ", size)),
+        ("quoted parameters", with_prefix("Content-Type: a/b", "; a=\"\\\"b\"", size)),
         (
             "utf-7",
             with_prefix("Content-Type: text/plain; charset=utf-7\r\n\r\n", "+", size),

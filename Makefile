@@ -52,10 +52,11 @@ format: build
 QUICK := $(findstring --quick,$(BENCH_ARGS))
 bench: build
 	$(BIN)/python -m benches.servers $(BENCH_ARGS)
-	$(BIN)/pytest benches --timeout 600 $(if $(QUICK),--benchmark-disable,--benchmark-only --benchmark-sort=name)
+	$(BIN)/pytest benches --timeout 600 $(if $(QUICK),--benchmark-disable,--benchmark-only --benchmark-sort=name --benchmark-json=$(CARGO_TARGET_DIR)/benches.json)
 	$(if $(QUICK),,$(BIN)/python -m benches.junk)
 	$(if $(QUICK),,$(BIN)/python -m benches.instructions)
 	cargo bench --workspace --exclude pymox --quiet --benches -- $(if $(QUICK),--test,--noplot)
+	$(if $(QUICK),,$(BIN)/python -m benches.ratios $(CARGO_TARGET_DIR)/benches.json)
 
 # Many random cases of every property test, then every libFuzzer target for FUZZ_SECONDS.
 FUZZ_SECONDS ?= 60

@@ -11,8 +11,8 @@ use tlsconn::{
 static SERVER: LazyLock<ServerConfig> = LazyLock::new(|| {
     ServerConfig::new(ServerOptions {
         keys: vec![(
-            include_bytes!("../cert.pem").to_vec(),
-            include_bytes!("../key.pem").to_vec(),
+            include_bytes!("../../rust/tlsconn/tests/peers/cert.pem").to_vec(),
+            include_bytes!("../../rust/tlsconn/tests/peers/key.pem").to_vec(),
         )],
         alpn: vec![b"imap".to_vec()],
         client_keys: Some(Arc::new(KnownKeys::default())),
@@ -37,7 +37,6 @@ fn feed(conn: &mut Connection, data: &[u8]) {
         }
     }
     let _ = conn.take_output();
-    let _ = conn.peer_closed();
     let _ = conn.close();
 }
 

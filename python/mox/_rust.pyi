@@ -559,11 +559,12 @@ class TlsConnection:
     def server() -> TlsConnection: ...
     @staticmethod
     def client(config: TlsClientConfig, server_name: str) -> TlsConnection: ...
-    def receive(self, data: bytes) -> tuple[bytes, bytes]:
-        """Take bytes from the peer; plaintext for the reader and bytes to send. Raises TlsError."""
+    def receive(self, data: bytes | memoryview) -> tuple[bytes, bytes, bool]:
+        """Take bytes from the peer; plaintext for the reader, bytes to send, and whether the peer has sent
+        close_notify. Raises TlsError."""
     def hello(self) -> TlsHello | None:
         """The ClientHello, while a configuration must be chosen."""
-    def choose(self, config: TlsServerConfig) -> tuple[bytes, bytes]:
+    def choose(self, config: TlsServerConfig) -> tuple[bytes, bytes, bool]:
         """Go on with `config` after `hello()`; returns as `receive`. Raises TlsError."""
     def write(self, data: bytes) -> bytes:
         """Encrypt; all bytes to send. Raises TlsError before the handshake is complete or after `close`."""
@@ -572,9 +573,6 @@ class TlsConnection:
         """The close_notify alert and anything before it; nothing can be written afterwards."""
     @property
     def handshaking(self) -> bool: ...
-    @property
-    def peer_closed(self) -> bool:
-        """The peer sent close_notify."""
     @property
     def version(self) -> str:
         """`TLS1.2` or `TLS1.3`, empty before the handshake is complete; likewise the others."""

@@ -1,8 +1,10 @@
 """The MIME parser through its Python face: what the specification demands, public corpora, Python's email package."""
 
+import base64
 import email
 import email.message
 import json
+import quopri
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +15,12 @@ from mox._rust import (
     ParsedMessage,
     base_subject,
     decode_part,
+    junk_words,
     parse_address_list,
     parse_date,
     parse_message,
     part_info,
+    search_message,
     section_range,
 )
 from tests.conftest import DATA
@@ -208,6 +212,40 @@ def test_dates() -> None:
     assert message.sent == (1_136_239_445, -420)
     assert parse_date(b"Mon Jan  2 22:04:05 2006") == (1_136_239_445, 0)
     assert parse_message(b"Date: yesterday\r\n\r\n").sent is None
+
+
+def test_a_missing_content_type_is_described_by_its_default() -> None:
+    """RFC 2045 §5.2; a Content-Type without charset is described as it stands."""
+    assert parse_message(b"\r\none\r\n").body == b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 5 1)'
+    plain = parse_message(b"Content-Type: text/plain\r\n\r\none\r\n")
+    assert plain.body == b'("text" "plain" NIL NIL NIL "7bit" 5 1)'
+
+
+@pytest.mark.parametrize("media_type", ["message/rfc822", "message/global"])
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_encoded_embedded_message_is_opaque_to_imap_and_found_by_search(media_type: str, encoding: str) -> None:
+    """docs/mime.md: RFC 2045 §6.4 forbids it, RFC 6532 §3.7 allows it for message/global."""
+    inner = crlf(
+        "Subject: =?utf-8?q?inner_gr=C3=BC=C3=9Fe?=\nContent-Type: multipart/mixed; boundary=y\n\n--y\n"
+        "Content-Transfer-Encoding: x-unknown\n\nlost\n--y\nContent-Type: text/html\n\n<p>deep</p>\n--y--\n"
+    )
+    encode = base64.encodebytes if encoding == "base64" else quopri.encodestring
+    head = crlf(
+        "Content-Type: multipart/mixed; boundary=x\n\n--x\n\nouter\n--x\n"
+        f"Content-Type: {media_type}\nContent-Transfer-Encoding: {encoding}\n\n"
+    )
+    data = head + encode(inner).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"--x--\r\n"
+    message = parse_message(data)
+    assert b'("application" "octet-stream" NIL NIL NIL "%s" ' % encoding.encode() in message.bodystructure
+    assert section_range(message.structure, [2, 1], "") is None
+    assert message.preview == "outer\n"
+    needles = ["outer", "deep", "grüße", "lost"]
+    assert search_message(data, message.structure, needles, False) == [True, True, True, False]
+    assert {"outer", "deep"} <= set(junk_words(data))
+    info = part_info(message.structure, [2])
+    assert info is not None and info.is_leaf
+    decoded = decode_part(data[info.start : info.end], info.encoding)
+    assert decoded is not None and decoded.rstrip(b"\r\n") == inner.rstrip(b"\r\n")
 
 
 def test_8bit_headers_need_smtputf8() -> None:

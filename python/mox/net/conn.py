@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -19,11 +20,25 @@ MAX_BUFFER_BYTES = 1 << 20
 HANDSHAKE_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 10.0
 
+# Octets that are received in one go: with what is made of them they stay in a core's cache.
+_RECEIVE_BYTES = 1 << 16
+
 _logger = log.get("net")
 _numbers = itertools.count(1)
 
 
-class Connection(asyncio.Protocol):
+class _Receiving(threading.local):
+    """The memory that all connections of a thread's loop receive into, one after the other: a loop fills it and hands it
+    over before it turns to the next connection. Fresh memory for each read costs more than the copy out of this."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(_RECEIVE_BYTES))
+
+
+_receiving = _Receiving()
+
+
+class Connection(asyncio.BufferedProtocol):
     """One connection. Methods raise ConnectionError when it is gone (TlsFailure when TLS is why), TimeoutError when a
     peer is too slow. `truncated`: TLS ended without close_notify (RFC 8446 §6.1)."""
 
@@ -36,7 +51,8 @@ class Connection(asyncio.Protocol):
         self._on_made = on_made
         self._transport: asyncio.Transport | None = None
         self._tls: TlsConnection | None = None
-        self._buffer = bytearray()
+        # What waits for the program: the octets as they came, a bytearray when more came behind them.
+        self._buffer: bytes | bytearray = b""
         self._eof = False
         self._error: Exception | None = None
         self._paused_reading = False
@@ -56,15 +72,27 @@ class Connection(asyncio.Protocol):
         if self._on_made is not None:
             self._on_made(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _receiving.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = _receiving.buffer[:nbytes]
         if self._tls is not None:
             self._decrypt(data)
         else:
-            self._buffer += data
+            self._add(bytes(data))
         if len(self._buffer) > MAX_BUFFER_BYTES and not self._paused_reading and self._transport is not None:
             self._paused_reading = True
             self._transport.pause_reading()
         self._wake()
+
+    def _add(self, data: bytes) -> None:
+        if not self._buffer:
+            self._buffer = data
+            return
+        if isinstance(self._buffer, bytes):
+            self._buffer = bytearray(self._buffer)
+        self._buffer += data
 
     def eof_received(self) -> bool:
         self._end()
@@ -97,20 +125,23 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _decrypt(self, data: bytes) -> None:
+    def _decrypt(self, data: bytes | memoryview) -> None:
         assert self._tls is not None
+        if isinstance(self._error, TlsFailure):
+            # The first failure is the one to tell of; what still comes means nothing.
+            return
         try:
-            plain, out = self._tls.receive(data)
+            taken = self._tls.receive(data)
         except TlsError as err:
             self._fail(err)
             return
-        self._take(plain, out)
+        self._take(*taken)
 
-    def _take(self, plain: bytes, out: bytes) -> None:
-        assert self._tls is not None
+    def _take(self, plain: bytes, out: bytes, closed: bool) -> None:
         self._send(out)
-        self._buffer += plain
-        if self._tls.peer_closed:
+        if plain:
+            self._add(plain)
+        if closed:
             self._eof = True
 
     def _fail(self, err: TlsError) -> None:
@@ -144,7 +175,7 @@ class Connection(asyncio.Protocol):
                 return b""
             await self._wait(timeout_s)
         data = bytes(self._buffer)
-        self._buffer.clear()
+        self._buffer = b""
         if self._paused_reading and self._transport is not None:
             self._paused_reading = False
             self._transport.resume_reading()
@@ -166,7 +197,7 @@ class Connection(asyncio.Protocol):
 
     def unread(self, data: bytes) -> None:
         """Give `data` back: the next `read` returns it first."""
-        self._buffer[:0] = data
+        self._buffer = data + bytes(self._buffer)
 
     def write(self, data: bytes) -> None:
         """Queue `data` for sending; `drain` from time to time. Writing to a lost connection does nothing."""
@@ -205,7 +236,7 @@ class Connection(asyncio.Protocol):
 
     async def _handshake(self, conn: TlsConnection, unread: bytes, timeout_s: float, server: ServerTls | None) -> None:
         early = unread + bytes(self._buffer)
-        self._buffer.clear()
+        self._buffer = b""
         self._tls = conn
         self._send(conn.take_output())
         if early:
@@ -229,11 +260,11 @@ class Connection(asyncio.Protocol):
     def _choose(self, config: TlsServerConfig) -> None:
         assert self._tls is not None
         try:
-            plain, out = self._tls.choose(config)
+            taken = self._tls.choose(config)
         except TlsError as err:
             self._fail(err)
             return
-        self._take(plain, out)
+        self._take(*taken)
 
     def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
         """RFC 8446 §7.5. Raises TlsFailure without TLS."""

@@ -15,10 +15,14 @@ fn spec(canon: Canon) -> BodySpec {
 
 fn benches(c: &mut Criterion) {
     let line = b"The quick brown fox jumps over the lazy dog, as it has done for many years.\r\n";
+    let flowed =
+        b"Lines that end with a blank belong together (RFC 3676), as \r\nthis one.\r\n\r\n";
     let spaced = b"Some text,  indented\tand with  blanks at the end of its lines, as people write. \r\n\r\n";
     for (name, body) in [
         ("text", line.repeat(14_000)),
+        ("flowed", flowed.repeat(13_000)),
         ("spaced", spaced.repeat(13_000)),
+        ("blanks", b" \t".repeat(500_000)),
     ] {
         let mut group = c.benchmark_group(name);
         group.throughput(Throughput::Bytes(body.len() as u64));

@@ -1,7 +1,7 @@
 //! Body canonicalization and hashing, in pieces of any size.
 use aws_lc_rs::digest;
 
-use crate::scan::clean_prefix;
+use crate::relaxed::{Waiting, BLOCK, WINDOW};
 
 /// A canonicalization algorithm (RFC 6376 §3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,25 +50,35 @@ impl Algorithm {
 /// Receives canonical bytes: hashes those within the limit of `l=`, counts all.
 struct Sink {
     context: digest::Context,
-    /// Short pieces wait here: a call of the hash function costs as much as hashing a hundred octets.
-    waiting: Vec<u8>,
     /// Octets still to be hashed; `u64::MAX` stands for no limit.
     left: u64,
     total: u64,
+    /// Line ends that count only if text follows.
+    line_ends: u64,
 }
 
-/// Pieces from this length on are hashed where they are.
-const LONG_PIECE: usize = 512;
-/// Octets that wait at most.
-const MAX_WAITING: usize = 4096;
-
 impl Sink {
-    fn new(algorithm: &'static digest::Algorithm, length: Option<u64>) -> Self {
-        Sink {
-            context: digest::Context::new(algorithm),
-            waiting: Vec::new(),
-            left: length.unwrap_or(u64::MAX),
-            total: 0,
+    /// Canonical octets, no CRLF cut in two: those before the line ends at their end count.
+    fn text(&mut self, data: &[u8]) {
+        let mut text = data;
+        while let Some(before) = text.strip_suffix(b"\r\n") {
+            text = before;
+        }
+        if !text.is_empty() {
+            self.emit_line_ends();
+            self.emit(text);
+        }
+        self.line_ends += (data.len() - text.len()) as u64 / 2;
+    }
+
+    fn emit_line_ends(&mut self) {
+        let mut octets = self.line_ends * 2;
+        self.line_ends = 0;
+        while octets > 0 {
+            let count = octets.min(CRLFS.len() as u64);
+            // At most 128.
+            self.emit(&CRLFS[..count as usize]);
+            octets -= count;
         }
     }
 
@@ -80,23 +90,8 @@ impl Sink {
             self.left -= take;
         }
         // `take` is at most the slice's length.
-        let data = &data[..usize::try_from(take).unwrap_or(data.len())];
-        if data.len() < LONG_PIECE {
-            self.waiting.extend_from_slice(data);
-            if self.waiting.len() < MAX_WAITING {
-                return;
-            }
-        }
-        self.context.update(&self.waiting);
-        self.waiting.clear();
-        if data.len() >= LONG_PIECE {
-            self.context.update(data);
-        }
-    }
-
-    fn finish(mut self) -> digest::Digest {
-        self.context.update(&self.waiting);
-        self.context.finish()
+        self.context
+            .update(&data[..usize::try_from(take).unwrap_or(data.len())]);
     }
 }
 
@@ -122,8 +117,8 @@ pub struct BodyHash {
 pub struct BodyHasher {
     canon: Canon,
     sink: Sink,
-    /// Line ends that count only if text follows.
-    line_ends: u64,
+    /// Relaxed: canonical octets that are not hashed yet.
+    waiting: Waiting,
     /// Relaxed: white space that counts only if more than a line end follows.
     white: bool,
     /// A CR whose LF may follow.
@@ -149,95 +144,117 @@ impl BodyHasher {
         };
         BodyHasher {
             canon,
-            sink: Sink::new(algorithm, length),
-            line_ends: 0,
+            sink: Sink {
+                context: digest::Context::new(algorithm),
+                left: length.unwrap_or(u64::MAX),
+                total: 0,
+                line_ends: 0,
+            },
+            waiting: Waiting::new(),
             white: false,
             cr: false,
         }
     }
 
     /// The next piece of the body.
-    pub fn feed(&mut self, mut data: &[u8]) {
-        while let Some(first) = data.first() {
-            let in_text = !self.cr && !self.white && !self.is_special(*first);
-            let clean = if in_text {
-                clean_prefix(data, self.canon)
-            } else {
-                0
-            };
-            let (text, rest) = data.split_at(clean);
-            if !text.is_empty() {
-                self.flush();
-                self.sink.emit(text);
-            }
-            data = self.feed_slowly(rest);
+    pub fn feed(&mut self, data: &[u8]) {
+        match self.canon {
+            Canon::Simple => self.feed_simple(data),
+            Canon::Relaxed => self.feed_relaxed(data),
         }
     }
 
-    /// Takes bytes one by one until plain text begins again.
-    fn feed_slowly<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
-        for (index, byte) in data.iter().enumerate() {
-            let was_special = self.cr || self.white || self.line_ends > 0;
-            self.step(*byte);
-            if was_special && !self.cr && !self.white && self.line_ends == 0 {
-                return data.get(index + 1..).unwrap_or_default();
+    fn feed_simple(&mut self, mut data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.cr) {
+            match data.strip_prefix(b"\n") {
+                Some(rest) => {
+                    self.sink.line_ends += 1;
+                    data = rest;
+                }
+                None => self.sink.text(b"\r"),
             }
         }
-        &[]
+        if let Some(before) = data.strip_suffix(b"\r") {
+            self.cr = true;
+            data = before;
+        }
+        self.sink.text(data);
     }
 
+    fn feed_relaxed(&mut self, mut data: &[u8]) {
+        loop {
+            while self.cr || self.white || data.len() < WINDOW {
+                let Some((&byte, rest)) = data.split_first() else {
+                    return;
+                };
+                self.step(byte);
+                data = rest;
+            }
+            while let Some(window) = data.first_chunk::<WINDOW>() {
+                self.waiting.append(window);
+                data = &data[BLOCK..];
+                if self.waiting.is_enough() {
+                    self.hash_waiting();
+                }
+            }
+            self.cr = self.waiting.take_cr();
+        }
+    }
+
+    /// One octet of a relaxed body, where it depends on others than those behind it.
     fn step(&mut self, byte: u8) {
         if std::mem::take(&mut self.cr) {
             if byte == b'\n' {
                 self.white = false;
-                self.line_ends += 1;
+                self.waiting.push(b'\r');
+                self.waiting.push(b'\n');
                 return;
             }
-            self.flush();
-            self.sink.emit(b"\r");
+            self.push(b'\r');
+        }
+        if self.waiting.is_enough() {
+            self.hash_waiting();
         }
         match byte {
             b'\r' => self.cr = true,
-            b' ' | b'\t' if self.canon == Canon::Relaxed => self.white = true,
-            _ => {
-                self.flush();
-                self.sink.emit(&[byte]);
-            }
+            b' ' | b'\t' => self.white = true,
+            _ => self.push(byte),
         }
     }
 
-    fn is_special(&self, byte: u8) -> bool {
-        byte == b'\r' || (self.canon == Canon::Relaxed && matches!(byte, b' ' | b'\t'))
-    }
-
-    /// Text follows: what was held back before it counts.
-    fn flush(&mut self) {
-        let mut octets = self.line_ends * 2;
-        self.line_ends = 0;
-        while octets > 0 {
-            let count = octets.min(CRLFS.len() as u64);
-            // At most 128.
-            self.sink.emit(&CRLFS[..count as usize]);
-            octets -= count;
-        }
+    /// Text of a relaxed body, and white space that was held back before it.
+    fn push(&mut self, byte: u8) {
         if std::mem::take(&mut self.white) {
-            self.sink.emit(b" ");
+            self.waiting.push(b' ');
+        }
+        self.waiting.push(byte);
+    }
+
+    /// Hashes what waits, but for a CR at its end: its LF may follow.
+    fn hash_waiting(&mut self) {
+        let half = self.waiting.take_cr();
+        self.sink.text(self.waiting.octets());
+        self.waiting.clear();
+        if half {
+            self.waiting.push(b'\r');
         }
     }
 
     /// The body is complete.
     pub fn finish(mut self) -> BodyHash {
         if std::mem::take(&mut self.cr) {
-            self.flush();
-            self.sink.emit(b"\r");
+            self.push(b'\r');
         }
+        self.sink.text(self.waiting.octets());
         if self.canon == Canon::Simple || self.sink.total > 0 {
             self.sink.emit(b"\r\n");
         }
-        let length = self.sink.total;
         BodyHash {
-            digest: self.sink.finish().as_ref().to_vec(),
-            length,
+            digest: self.sink.context.finish().as_ref().to_vec(),
+            length: self.sink.total,
         }
     }
 }
@@ -254,7 +271,7 @@ pub struct BodySpec {
 }
 
 /// Bytes that all hashers read before the next are touched: stays in the processor's cache.
-const BLOCK: usize = 64 * 1024;
+const SHARE: usize = 64 * 1024;
 
 /// The hashes of one body for several signatures, in their order; equal wishes are computed once.
 pub fn hash_bodies(body: &[u8], specs: &[BodySpec]) -> Vec<BodyHash> {
@@ -271,9 +288,9 @@ pub fn hash_bodies(body: &[u8], specs: &[BodySpec]) -> Vec<BodyHash> {
         .iter()
         .map(|spec| BodyHasher::new(spec.canon, spec.algorithm, spec.length))
         .collect();
-    for block in body.chunks(BLOCK) {
+    for share in body.chunks(SHARE) {
         for hasher in &mut hashers {
-            hasher.feed(block);
+            hasher.feed(share);
         }
     }
     let hashes: Vec<BodyHash> = hashers.into_iter().map(BodyHasher::finish).collect();

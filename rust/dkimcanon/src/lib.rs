@@ -9,7 +9,7 @@
 
 mod body;
 mod header;
-mod scan;
+mod relaxed;
 
 pub use body::{hash_bodies, Algorithm, BodyHash, BodyHasher, BodySpec, Canon};
 pub use header::{

@@ -242,6 +242,15 @@ proptest! {
     }
 
     #[test]
+    fn long_bodies_too(body in body(), times in 1usize..100, size in 1usize..10_000) {
+        let body = body.repeat(times);
+        let pieces: Vec<&[u8]> = body.chunks(size).collect();
+        for canon in CANONS {
+            prop_assert_eq!(hash(&pieces, canon, None), expect(&naive(&body, canon)));
+        }
+    }
+
+    #[test]
     fn any_split_gives_the_same_hash(
         body in body(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8), length in any::<Option<u8>>()
     ) {

@@ -20,3 +20,8 @@ pub use search::{ColdKey, Tester};
 pub use signature::{needle_bits, Signature};
 pub use sort::{Criterion, Sorter};
 pub use thread::{Algorithm, Threader};
+
+/// The examples of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -29,3 +29,8 @@ pub use reader::{AppendStart, CommandReader, Event, Limits};
 pub use set::{format_set, SequenceSet};
 pub use utf7::{decode_utf7, encode_utf7};
 pub use view::SessionView;
+
+/// The examples of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

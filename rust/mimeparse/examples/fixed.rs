@@ -26,6 +26,7 @@ fn main() {
         "mail-parser" => mail_parser::MessageParser::default()
             .parse(&data)
             .map_or(0, |m| m.parts.len()),
+        "nothing" => 1,
         "decode" => decode_all(&data, &parse(&data, &Limits::default()).root),
         _ => parse(&data, &Limits::default()).bodystructure.len(),
     };

@@ -1,9 +1,12 @@
 //! Bindings of `tlsconn`.
+use std::cell::RefCell;
 use std::collections::HashSet;
+use std::io::Read;
 use std::sync::Arc;
 
+use pyo3::buffer::{PyBuffer, ReadOnlyCell};
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tlsconn::{
@@ -23,12 +26,47 @@ fn raise(err: Error) -> PyErr {
 /// Usage, selector, matching type, association data.
 type TlsaRecord = (u8, u8, u8, Vec<u8>);
 
-type Pair<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+/// Octets of each buffer that a thread keeps from one call to the next.
+const MAX_SCRATCH: usize = 1 << 20;
 
-fn pair(py: Python<'_>, received: Received) -> Pair<'_> {
+thread_local! {
+    /// What the calls of a thread fill before Python gets a copy: fresh memory for each costs more than the copy.
+    static SCRATCH: RefCell<Received> = RefCell::default();
+}
+
+fn with_scratch<T>(work: impl FnOnce(&mut Received) -> T) -> T {
+    SCRATCH.with_borrow_mut(|received| {
+        let result = work(received);
+        for buffer in [&mut received.plaintext, &mut received.output] {
+            buffer.clear();
+            buffer.shrink_to(MAX_SCRATCH);
+        }
+        result
+    })
+}
+
+/// Octets of a Python object.
+struct Cells<'a>(&'a [ReadOnlyCell<u8>]);
+
+impl Read for Cells<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let (now, later) = self.0.split_at(buffer.len().min(self.0.len()));
+        for (to, from) in buffer.iter_mut().zip(now) {
+            *to = from.get();
+        }
+        self.0 = later;
+        Ok(now.len())
+    }
+}
+
+/// Plaintext, bytes to send, whether the peer has closed.
+type Taken<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool);
+
+fn taken<'py>(py: Python<'py>, received: &Received) -> Taken<'py> {
     (
         PyBytes::new(py, &received.plaintext),
         PyBytes::new(py, &received.output),
+        received.closed,
     )
 }
 
@@ -215,14 +253,17 @@ impl TlsConnection {
             .map_err(raise)
     }
 
-    fn receive<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Pair<'py>> {
-        let conn = &mut self.0;
-        let received = if data.len() > DETACH_BYTES {
-            py.detach(|| conn.receive(data))
-        } else {
-            conn.receive(data)
-        };
-        Ok(pair(py, received.map_err(raise)?))
+    fn receive<'py>(&mut self, py: Python<'py>, data: PyBuffer<u8>) -> PyResult<Taken<'py>> {
+        let cells = data
+            .as_slice(py)
+            .ok_or_else(|| PyBufferError::new_err("the bytes are not contiguous"))?;
+        // With the interpreter lock: the caller's memory could change without it, and a read is small.
+        with_scratch(|received| {
+            self.0
+                .receive_from(&mut Cells(cells), cells.len(), received)
+                .map_err(raise)?;
+            Ok(taken(py, received))
+        })
     }
 
     fn hello(&self) -> Option<TlsHello> {
@@ -233,21 +274,25 @@ impl TlsConnection {
         &mut self,
         py: Python<'py>,
         config: &Bound<'py, TlsServerConfig>,
-    ) -> PyResult<Pair<'py>> {
+    ) -> PyResult<Taken<'py>> {
         let (conn, config) = (&mut self.0, &config.get().0);
         // The server's signature is the expensive part of a handshake.
         let received = py.detach(|| conn.choose(config));
-        Ok(pair(py, received.map_err(raise)?))
+        Ok(taken(py, &received.map_err(raise)?))
     }
 
     fn write<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let conn = &mut self.0;
-        let output = if data.len() > DETACH_BYTES {
-            py.detach(|| conn.write(data))
-        } else {
-            conn.write(data)
-        };
-        Ok(PyBytes::new(py, &output.map_err(raise)?))
+        with_scratch(|received| {
+            let output = &mut received.output;
+            if data.len() > DETACH_BYTES {
+                py.detach(|| conn.write_into(data, output))
+            } else {
+                conn.write_into(data, output)
+            }
+            .map_err(raise)?;
+            Ok(PyBytes::new(py, output))
+        })
     }
 
     fn take_output<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
@@ -261,11 +306,6 @@ impl TlsConnection {
     #[getter]
     fn handshaking(&self) -> bool {
         self.0.is_handshaking()
-    }
-
-    #[getter]
-    fn peer_closed(&mut self) -> bool {
-        self.0.peer_closed()
     }
 
     #[getter]

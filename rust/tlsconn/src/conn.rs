@@ -1,5 +1,5 @@
 //! The connection: bytes in, plaintext and bytes out.
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::sync::Arc;
 
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
@@ -15,6 +15,10 @@ use crate::spki::key_digest;
 pub const MAX_PENDING_BYTES: usize = 64 * 1024;
 /// Longest keying material that can be exported.
 pub const MAX_EXPORT_LEN: usize = 1024;
+
+/// Octets of plaintext in a record, and those that protection adds to it at most (RFC 8446 §5.2).
+const RECORD: usize = 16 * 1024;
+const RECORD_OVERHEAD: usize = 256;
 
 const HANDSHAKE_RECORD: u8 = 0x16;
 const ALERT_RECORD: u8 = 0x15;
@@ -62,6 +66,8 @@ pub struct Received {
     pub plaintext: Vec<u8>,
     /// Bytes to send to the peer.
     pub output: Vec<u8>,
+    /// The peer has sent close_notify, now or before.
+    pub closed: bool,
 }
 
 enum State {
@@ -79,6 +85,7 @@ pub struct Connection {
     pending: Vec<u8>,
     output: Vec<u8>,
     closed: bool,
+    peer_closed: bool,
     key_checked: bool,
     client_keys: Option<Arc<KnownKeys>>,
     /// Client: its server's name and the judge of it.
@@ -93,6 +100,7 @@ impl Connection {
             pending: Vec::new(),
             output: Vec::new(),
             closed: false,
+            peer_closed: false,
             key_checked: false,
             client_keys: None,
             server: None,
@@ -119,11 +127,25 @@ impl Connection {
 
     /// Takes bytes from the peer. After an error the connection is of no use, but an alert may wait in the output.
     pub fn receive(&mut self, data: &[u8]) -> Result<Received, Error> {
-        let mut plaintext = Vec::new();
+        let mut received = Received::default();
+        self.receive_from(&mut { data }, data.len(), &mut received)?;
+        Ok(received)
+    }
+
+    /// As [`Connection::receive`] with all of the `length` octets that `source` has, replacing what is in `received`,
+    /// whose memory is used again.
+    pub fn receive_from(
+        &mut self,
+        source: &mut dyn Read,
+        length: usize,
+        received: &mut Received,
+    ) -> Result<(), Error> {
+        received.plaintext.clear();
+        received.output.clear();
         let result = match self.state {
-            State::Hello(_) => self.receive_hello(data),
-            State::Choosing(..) => self.keep(data),
-            State::Open(_) => self.receive_records(data, &mut plaintext),
+            State::Hello(_) => all_of(source).and_then(|data| self.receive_hello(&data)),
+            State::Choosing(..) => all_of(source).and_then(|data| self.keep(&data)),
+            State::Open(_) => self.receive_records(source, length, &mut received.plaintext),
             State::Failed => Err(Error::new(
                 Kind::State,
                 "the TLS connection has failed before",
@@ -134,10 +156,9 @@ impl Connection {
             self.state = State::Failed;
             return Err(err);
         }
-        Ok(Received {
-            plaintext,
-            output: self.take_output(),
-        })
+        received.output.append(&mut self.output);
+        received.closed = self.peer_closed;
+        Ok(())
     }
 
     fn receive_hello(&mut self, mut data: &[u8]) -> Result<(), Error> {
@@ -220,30 +241,37 @@ impl Connection {
         self.receive(&pending)
     }
 
-    fn receive_records(&mut self, mut data: &[u8], plaintext: &mut Vec<u8>) -> Result<(), Error> {
+    fn receive_records(
+        &mut self,
+        source: &mut dyn Read,
+        mut length: usize,
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let State::Open(conn) = &mut self.state else {
             return Ok(());
         };
-        let other = |err: std::io::Error| Error::new(Kind::Other, err.to_string());
+        plaintext.reserve(length);
         loop {
-            let taken = if data.is_empty() {
-                0
-            } else {
-                conn.read_tls(&mut data).map_err(other)?
+            let taken = match length {
+                0 => 0,
+                _ => conn.read_tls(source).map_err(other)?,
             };
+            length = length.saturating_sub(taken);
             let state = conn
                 .process_new_packets()
                 .map_err(|err| server_error(err, self.server.is_none()))?;
-            let count = state.plaintext_bytes_to_read();
-            if count > 0 {
-                let start = plaintext.len();
-                plaintext.resize(start + count, 0);
-                conn.reader()
-                    .read_exact(&mut plaintext[start..])
-                    .map_err(other)?;
+            self.peer_closed = state.peer_has_closed();
+            let mut left = state.plaintext_bytes_to_read();
+            let mut reader = conn.reader();
+            while left > 0 {
+                let piece = reader.fill_buf().map_err(other)?;
+                plaintext.extend_from_slice(piece);
+                let count = piece.len();
+                reader.consume(count);
+                left = left.saturating_sub(count.max(1));
             }
             // Nothing is taken any more after close_notify.
-            if taken == 0 || data.is_empty() {
+            if taken == 0 || length == 0 {
                 break;
             }
         }
@@ -270,12 +298,7 @@ impl Connection {
 
     fn collect_output(&mut self) {
         if let State::Open(conn) = &mut self.state {
-            while conn.wants_write() {
-                match conn.write_tls(&mut self.output) {
-                    Ok(count) if count > 0 => {}
-                    _ => break,
-                }
-            }
+            collect(conn, &mut self.output);
         }
     }
 
@@ -286,19 +309,27 @@ impl Connection {
 
     /// Encrypts `data`; all bytes to send.
     pub fn write(&mut self, data: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut output = Vec::new();
+        self.write_into(data, &mut output)?;
+        Ok(output)
+    }
+
+    /// As [`Connection::write`], replacing what is in `output`, whose memory is used again.
+    pub fn write_into(&mut self, data: &[u8], output: &mut Vec<u8>) -> Result<(), Error> {
+        output.clear();
         if self.is_handshaking() || self.closed {
             return Err(Error::new(
                 Kind::State,
                 "the TLS connection is not open for writing",
             ));
         }
+        output.append(&mut self.output);
         if let State::Open(conn) = &mut self.state {
-            conn.writer()
-                .write_all(data)
-                .map_err(|err| Error::new(Kind::Other, err.to_string()))?;
+            output.reserve(data.len() + (data.len() / RECORD + 1) * RECORD_OVERHEAD);
+            conn.writer().write_all(data).map_err(other)?;
+            collect(conn, output);
         }
-        self.collect_output();
-        Ok(self.take_output())
+        Ok(())
     }
 
     /// Ends our direction with close_notify (RFC 8446 §6.1); all bytes to send.
@@ -323,15 +354,6 @@ impl Connection {
     /// Whether the handshake is not complete (also: has failed).
     pub fn is_handshaking(&self) -> bool {
         self.inner().is_none_or(|conn| conn.is_handshaking())
-    }
-
-    /// Whether the peer has sent close_notify.
-    pub fn peer_closed(&mut self) -> bool {
-        match &mut self.state {
-            // Reading nothing is how rustls tells a clean end from "no data yet".
-            State::Open(conn) => matches!(conn.reader().read(&mut [0; 1]), Ok(0)),
-            _ => false,
-        }
     }
 
     /// `TLS1.2` or `TLS1.3`; empty before that is known.
@@ -448,5 +470,25 @@ fn server_error(err: rustls::Error, is_server: bool) -> Error {
             unknown_client_key()
         }
         err => err.into(),
+    }
+}
+
+fn other(err: std::io::Error) -> Error {
+    Error::new(Kind::Other, err.to_string())
+}
+
+fn all_of(source: &mut dyn Read) -> Result<Vec<u8>, Error> {
+    let mut data = Vec::new();
+    source.read_to_end(&mut data).map_err(other)?;
+    Ok(data)
+}
+
+/// Appends all bytes that are ready to be sent.
+fn collect(conn: &mut rustls::Connection, output: &mut Vec<u8>) {
+    while conn.wants_write() {
+        match conn.write_tls(output) {
+            Ok(count) if count > 0 => {}
+            _ => break,
+        }
     }
 }

@@ -1,5 +1,6 @@
-"""The extension's crates next to their rivals: `python -m benches.ratios BENCHMARK_JSON` prints a line for each, with the
-ratio of the two times and what it has to be. It reads what criterion and pytest-benchmark left of one run of `make bench`."""
+"""The extension's crates next to their rivals: `python -m benches.ratios BENCHMARK_JSON` prints a line for each, with
+the ratio of the two times and what it has to be. It reads what criterion and pytest-benchmark left of one run of
+`make bench`."""
 
 import json
 import os

@@ -28,8 +28,8 @@ _numbers = itertools.count(1)
 
 
 class _Receiving(threading.local):
-    """The memory that all connections of a thread's loop receive into, one after the other: a loop fills it and hands it
-    over before it turns to the next connection. Fresh memory for each read costs more than the copy out of this."""
+    """The memory that all connections of a thread's loop receive into, one after the other: a loop fills it and hands
+    it over before it turns to the next connection. Fresh memory for each read costs more than the copy out of this."""
 
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(_RECEIVE_BYTES))

@@ -26,7 +26,7 @@ from tests.server_process import PASSWORD, USER, MoxProcess, free_ports
 
 from benches.servers.clients import deliver, message
 from benches.servers.peers import Server, start_smtp_sink
-from benches.webapi import one_connection, request
+from benches.webapi import cpu_seconds, one_connection, request
 from mox._rust import stage_bytes
 from mox.config.localserve import ensure
 from mox.net.bus import LocalBus
@@ -64,13 +64,6 @@ def server(sink_port: int) -> Iterator[MoxProcess]:
             yield mox
         finally:
             mox.stop()
-
-
-def cpu_seconds(mox: MoxProcess) -> float:
-    """What the server's processes have used so far."""
-    assert mox.process is not None
-    fields = Path(f"/proc/{mox.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def waiting(mox: MoxProcess) -> int:

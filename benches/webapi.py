@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import base64
 import json
+import os
 import re
 import tempfile
 import time
@@ -20,6 +21,8 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from tests.server_process import PASSWORD, USER, MoxProcess
+
+WARM_UP_S = 0.5
 
 
 def request(url: str, user: str, password: str, message: dict[str, object]) -> bytes:
@@ -58,8 +61,6 @@ async def one_connection(url: str, requests: Iterable[bytes], took: list[float])
 
 async def measure(url: str, data: bytes, connections: int, seconds: float) -> tuple[float, list[float]]:
     """(requests a second, seconds each took, ascending)"""
-    warm: list[float] = []
-    await one_connection(url, again(data, time.perf_counter() + 0.5), warm)
     took: list[float] = []
     started = time.perf_counter()
     async with asyncio.TaskGroup() as group:
@@ -68,9 +69,16 @@ async def measure(url: str, data: bytes, connections: int, seconds: float) -> tu
     return len(took) / (time.perf_counter() - started), sorted(took)
 
 
+def cpu_seconds(server: MoxProcess) -> float:
+    """What a server has used so far."""
+    assert server.process is not None
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def own_server() -> Iterator[str]:
-    """The URL of a localserve without limits on sending."""
+def own_server() -> Iterator[MoxProcess]:
+    """A localserve without limits on sending."""
     with tempfile.TemporaryDirectory() as folder:
         server = MoxProcess(Path(folder) / "mox")
         server.init()
@@ -79,15 +87,16 @@ def own_server() -> Iterator[str]:
         path.write_text(path.read_text().replace("\tmox:\n", "\tmox:\n" + limits))
         server.start()
         try:
-            yield f"http://127.0.0.1:{server.ports['http']}/webapi/"
+            yield server
         finally:
             server.stop()
 
 
-def report(name: str, rate: float, took: list[float]) -> None:
-    """One line."""
+def report(name: str, rate: float, took: list[float], cpu: float | None = None) -> None:
+    """One line; `cpu` are the seconds that the server used."""
     at = {p: took[min(len(took) - 1, len(took) * p // 100)] * 1000 for p in (50, 99)}
-    print(f"{name:28} {rate:7.0f}/s   median {at[50]:6.1f} ms   p99 {at[99]:6.1f} ms   ({len(took)} requests)")
+    used = f"   {cpu / len(took) * 1000:5.2f} ms CPU a request" if cpu is not None else ""
+    print(f"{name:28} {rate:7.0f}/s   median {at[50]:6.1f} ms   p99 {at[99]:6.1f} ms   ({len(took)} requests){used}")
 
 
 def main() -> None:
@@ -111,9 +120,13 @@ def main() -> None:
             data = request(options.url, options.user, options.password, {**message, **more})
             report(name, *asyncio.run(measure(options.url, data, options.connections, options.seconds)))
             continue
-        with own_server() as url:
+        with own_server() as server:
+            url = f"http://127.0.0.1:{server.ports['http']}/webapi/"
             data = request(url, options.user, options.password, {**message, **more})
-            report(name, *asyncio.run(measure(url, data, options.connections, options.seconds)))
+            asyncio.run(measure(url, data, 1, WARM_UP_S))
+            before = cpu_seconds(server)
+            rate, took = asyncio.run(measure(url, data, options.connections, options.seconds))
+            report(name, rate, took, cpu_seconds(server) - before)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ are in `dkimsignature`, `dkimkey` and `canon`.
 """
 
 import asyncio
+import base64
 import enum
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -30,7 +31,7 @@ from mox.mailauth.dkimkey import (
     PublicKey,
     parse_key_record,
 )
-from mox.mailauth.dkimsignature import Signature, parse_signature, render_signature
+from mox.mailauth.dkimsignature import Signature, parse_signature, start_signature
 from mox.mailauth.taglist import TagError
 
 # Each costs DNS look-ups and CPU time, and strangers choose how many there are.
@@ -377,8 +378,10 @@ def oversigned(wanted: Sequence[str], present: Sequence[str]) -> tuple[str, ...]
 
 def _sign_one(key: PrivateKey, unsigned: Signature, header: bytes) -> bytes:
     metrics.dkim_signatures.labels(unsigned.key_type).inc()
-    data = signed_data(header, unsigned.headers, render_signature(unsigned), unsigned.header_canon)
-    return render_signature(replace(unsigned, signature=make_signature(key, unsigned.hash_name, data)))
+    field = start_signature(unsigned)
+    data = signed_data(header, unsigned.headers, bytes(field), unsigned.header_canon)
+    field.wrap(base64.b64encode(make_signature(key, unsigned.hash_name, data)).decode())
+    return bytes(field)
 
 
 def make_signature(key: PrivateKey, hash_name: str, data: bytes) -> bytes:

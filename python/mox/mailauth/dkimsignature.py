@@ -158,6 +158,13 @@ def _parse_identity(value: str, domain: Domain) -> tuple[str | None, Domain]:
 
 def render_signature(signature: Signature) -> bytes:
     """The field, with CRLF; without a signature yet, b= is empty and last."""
+    writer = start_signature(signature)
+    writer.wrap(base64.b64encode(signature.signature).decode())
+    return bytes(writer)
+
+
+def start_signature(signature: Signature) -> HeaderWriter:
+    """The field up to an empty b=, which is what is signed; the signature is to be wrapped behind it."""
     writer = HeaderWriter(f"{FIELD}: v=1;")
     writer.add(" ", f"d={signature.domain.ascii};", f"s={signature.selector};")
     if signature.identity_domain is not None:
@@ -177,8 +184,7 @@ def render_signature(signature: Signature) -> bytes:
     writer.add("", *(f":{name}" for name in rest))
     writer.add("", ";")
     writer.add(" ", f"bh={base64.b64encode(signature.body_hash).decode()};", "b=")
-    writer.wrap(base64.b64encode(signature.signature).decode())
-    return bytes(writer)
+    return writer
 
 
 def quote_identity(localpart: str) -> str:

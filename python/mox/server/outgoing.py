@@ -21,10 +21,11 @@ from mox.outbound.host import Tools
 from mox.outbound.mtasts import HttpsFetcher
 from mox.outbound.mtastscache import PolicyCache
 from mox.outbound.notices import AccountNotices
+from mox.outbound.offers import Offers
 from mox.outbound.outcomes import Outcome
 from mox.outbound.pool import Pool
 from mox.outbound.queue import Queue
-from mox.outbound.records import Message, now_ms
+from mox.outbound.records import Message
 from mox.outbound.relay import RelayDelivery
 from mox.outbound.remote import RemoteDelivery
 from mox.outbound.roots import load_roots
@@ -35,8 +36,6 @@ from mox.reports.outgoing import ReportMailer
 from mox.reports.tlsresults import TlsRecorder, open_results
 from mox.reports.tlssend import TlsReportSender
 from mox.store.engine import Engine
-from mox.store.errors import StoreError
-from mox.store.settings import DomainTls, save_recipient_domain_tls
 from mox.store.store import Store
 
 _logger = log.get("queue")
@@ -108,7 +107,7 @@ class Outgoing:
         resolver: Resolver,
         evaluations: Engine,
     ) -> None:
-        self._store, self._surroundings = store, surroundings
+        self._surroundings = surroundings
         hostname = config.static.Hostname
         self._local = LocalDelivery(config, queue, deliverer)
         roots = load_roots(config.static, config.path.parent)
@@ -120,7 +119,7 @@ class Outgoing:
         self._results = open_results(config.data_dir)
         self._record_tls = not config.static.NoOutgoingTLSReports
         self._recorder = TlsRecorder(self._results)
-        tools = Tools(queue, tagged, roots, self._remember, self._pool)
+        tools = Tools(queue, tagged, roots, Offers(store).remember, self._pool)
         direct = DirectDelivery(tools, self._policies, self._record)
         dialer = DirectDialer(local_addresses(config.static))
         self._relay = RelayDelivery(queue, tagged, roots, dialer, lambda: hostname)
@@ -158,15 +157,6 @@ class Outgoing:
         if self._surroundings.is_local(claim.domain) and not claim.transport:
             return await self._local.deliver(claim)
         return await self._remote.deliver(claim)
-
-    async def _remember(self, account: str, domain: str, starttls: bool, require_tls: bool) -> None:
-        """Keep for the sender's mail programs what a domain offers; nothing depends on it."""
-        seen = DomainTls(starttls, require_tls, now_ms())
-        try:
-            opened = await self._store.open(account)
-            await opened.write(lambda tx: save_recipient_domain_tls(tx, domain, seen))
-        except (apsw.Error, OSError, StoreError) as err:
-            _logger.error("keeping what a domain offers", account=account, domain=domain, err=str(err))
 
     async def _record(self, results: TlsResults) -> None:
         if not self._record_tls:

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::charset::to_text;
 use crate::header::unfold;
 use crate::words::decode_words;
 
@@ -151,7 +152,7 @@ impl Scanner<'_> {
             }
             self.at += 1;
         }
-        String::from_utf8_lossy(&self.text[start..self.at])
+        to_text(&self.text[start..self.at], "")
     }
 
     /// Content of the quoted string that begins here; None, and nothing taken, when it does not end.
@@ -283,9 +284,9 @@ impl Scanner<'_> {
     }
 }
 
-/// Octets that are UTF-8 are not copied.
+/// As other text of a header; octets that are UTF-8 are not copied.
 fn into_text(octets: Vec<u8>) -> String {
-    String::from_utf8(octets).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+    String::from_utf8(octets).unwrap_or_else(|e| to_text(e.as_bytes(), "").into_owned())
 }
 
 fn trimmed(mut text: String) -> String {

@@ -26,13 +26,16 @@ fn parse_word(text: &[u8]) -> Option<Word<'_>> {
     };
     let body = &inner[first + 3..];
     let end = find_pair(body, *b"?=")?;
+    let body = &body[..end];
     let data = if is_base64 {
-        decode_base64(&body[..end])
+        decode_base64(body)
     } else {
-        q_decode(&body[..end])
+        q_decode(body)
     };
+    // Octets that should have been encoded: UTF-8 is never anything else by chance.
+    let is_raw_utf8 = !body.is_ascii() && std::str::from_utf8(body).is_ok();
     Some(Word {
-        charset,
+        charset: if is_raw_utf8 { "utf-8" } else { charset },
         data,
         len: 2 + first + 3 + end + 2,
     })
@@ -151,6 +154,8 @@ mod tests {
             (b"a =?x?z?y?= b", "a =?x?z?y?= b"),
             (b"=?utf-8?q?a_?= b", "a  b"),
             (b"=?utf-8?q?a=?=", "a"),
+            (b"=?iso-8859-1?q?J\xfcrgen?=", "J\u{fc}rgen"),
+            ("=?iso-8859-1?q?J\u{fc}rgen?=".as_bytes(), "J\u{fc}rgen"),
             (b"=?utf-8?q?a=zb ?=", "a=zb "),
             (b"=?utf-8?q?a =?utf-8?q?b?= ?= =?", "a =?utf-8?q?b ?= =?"),
             (b"=?=?utf-8?q?a?=", "=?a"),

@@ -57,6 +57,10 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
+def _new_ports() -> dict[str, int]:
+    return dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True))
+
+
 def child_environment() -> dict[str, str]:
     """What our own programs start with: this tree, and its compiled modules kept, whatever the surroundings say."""
     environment = {**os.environ, "PYTHONPATH": str(REPO / "python")}
@@ -71,7 +75,7 @@ class MoxProcess:
     def __init__(self, folder: Path, workers: int = 1) -> None:
         self.folder = folder
         self.workers = workers
-        self.ports = dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True))
+        self.ports = _new_ports()
         self.log_path = folder.parent / f"{folder.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._has_run = False
@@ -109,10 +113,7 @@ class MoxProcess:
                 if b"Address already in use" not in self.log_path.read_bytes()[before:]:
                     raise
                 if not self._has_run:
-                    ports, self.ports = (
-                        self.ports,
-                        dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True)),
-                    )
+                    ports, self.ports = self.ports, _new_ports()
                     self._move(ports)
         raise AssertionError(f"a port stays in use:\n{self.log()[-1000:]}")
 

@@ -6,7 +6,6 @@ shown by `tests/store/test_engine.py`.
 """
 
 import asyncio
-import os
 import random
 import re
 import threading
@@ -21,11 +20,10 @@ from mox.store.account import Account
 from mox.store.engine import Tx
 from mox.store.store import Store
 from tests.raw_clients import Smtp
-from tests.server_process import MoxProcess
+from tests.server_process import CRASH_ROUNDS, MoxProcess
 
 pytestmark = pytest.mark.interop
 
-ROUNDS = int(os.environ.get("MOX_CRASH_ROUNDS", "8"))
 CONNECTIONS = 20
 MARK = re.compile(rb"^mark: (\S+)\r\n", re.MULTILINE)
 
@@ -85,7 +83,7 @@ def data_folder(mox: MoxProcess) -> Path:
 def test_killed_in_the_middle_of_deliveries_again_and_again(tmp_path: Path) -> None:
     mox = MoxProcess(tmp_path / "mox")
     acknowledged: dict[bytes, bytes] = {}
-    for number in range(ROUNDS):
+    for number in range(CRASH_ROUNDS):
         mox.start()
         senders = [Sender(mox.ports["smtp"], f"{number}-{i}") for i in range(CONNECTIONS)]
         for sender in senders:
@@ -101,6 +99,6 @@ def test_killed_in_the_middle_of_deliveries_again_and_again(tmp_path: Path) -> N
             acknowledged |= sender.acknowledged
     found, problems = asyncio.run(look(data_folder(mox)))
     assert problems == []
-    assert len(acknowledged) > ROUNDS
+    assert len(acknowledged) > CRASH_ROUNDS
     lost = [mark for mark in acknowledged if found.get(mark) != acknowledged[mark]]
     assert lost == []

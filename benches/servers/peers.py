@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,13 +85,17 @@ def _to_free_ports(config: Path, wanted: tuple[int, ...]) -> dict[int, int]:
     return {port: moved[port] for port in wanted}
 
 
-def _start_localserve(name: str, program: list[str], workers: int | None) -> Server:
+def _start_localserve(
+    name: str, program: list[str], workers: int | None, fill: Callable[[Path], None] | None = None
+) -> Server:
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
     data = folder / "d"
     env = {**os.environ, "PYTHONPATH": str(REPO / "python")}
     command = [*program, "-loglevel", "error", "localserve", "-dir", str(data)]
     subprocess.run([*command, "-ip", "127.0.0.1", "-initonly"], env=env, check=True, capture_output=True)
     ports = _to_free_ports(data / "mox.conf", (1025, 1143, 1587))
+    if fill is not None:
+        fill(data / "data")
     log = (folder / "log").open("wb")
     extra = [] if workers is None else ["--workers", str(workers)]
     process = subprocess.Popen([*command, *extra], env=env, stdout=log, stderr=log)
@@ -99,9 +104,9 @@ def _start_localserve(name: str, program: list[str], workers: int | None) -> Ser
     return Server(name, folder, process, "mox@localhost", "moxmoxmox", ports[1143], (ports[1025], "EHLO"))
 
 
-def start_ours(workers: int = 1) -> Server:
-    """Our `mox localserve`."""
-    return _start_localserve("mox-hybrid", [sys.executable, "-m", "mox.cli.main"], workers)
+def start_ours(workers: int = 1, fill: Callable[[Path], None] | None = None) -> Server:
+    """Our `mox localserve`; `fill` is called with its data directory before it starts."""
+    return _start_localserve("mox-hybrid", [sys.executable, "-m", "mox.cli.main"], workers, fill)
 
 
 def start_our_workers() -> Server:

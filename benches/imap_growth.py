@@ -1,7 +1,7 @@
 """Does IMAP slow down as a mailbox grows? The same commands over a connection, on a small and on a large Inbox.
 
-`python -m benches.imap_growth [--rows 1000000]`. The mailbox is filled by SQL, like that of `benches.growth`. What looks
-at every message (SEARCH by flags, FETCH of all) takes time in proportion; for those the time per message is compared.
+`python -m benches.imap_growth [--rows 1000000]`. The mailbox is filled by SQL, like that of `benches.growth`. What
+looks at every message (SEARCH by flags, FETCH of all) takes time in proportion: there the time per message counts.
 """
 
 import argparse

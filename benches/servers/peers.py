@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benches.servers.clients import Imap
+from mox.config.live import Config
 
 REPO = Path(__file__).resolve().parent.parent.parent
 READY_TIMEOUT_S = 60.0
@@ -95,7 +96,7 @@ def _start_localserve(
     subprocess.run([*command, "-ip", "127.0.0.1", "-initonly"], env=env, check=True, capture_output=True)
     ports = _to_free_ports(data / "mox.conf", (1025, 1143, 1587))
     if fill is not None:
-        fill(data / "data")
+        fill(Config.load(data / "mox.conf").data_dir)
     log = (folder / "log").open("wb")
     extra = [] if workers is None else ["--workers", str(workers)]
     process = subprocess.Popen([*command, *extra], env=env, stdout=log, stderr=log)

@@ -354,6 +354,10 @@ class MailboxIndex:
         interpreter lock."""
     def change_flags(self, spans: bytes, set: int, clear: int, modseq: int) -> list[int]:
         """Do what a plan with these spans was made for; the UIDs that changed, ascending."""
+    def flagged(self, uids: Sequence[int], bits: int) -> list[int]:
+        """Those that have one of the flag bits and are not removed."""
+    def live_in(self, spans: bytes) -> list[int]:
+        """UIDs in the spans of a plan that are not removed."""
     def modseqs(self, uids: Sequence[int], modseq: int) -> list[tuple[int, int]]:
         """(UID, modseq) of those changed after `modseq` that are not removed."""
     def removed(self, uids: Sequence[int]) -> list[int]:

@@ -5,6 +5,7 @@ into Rust for each batch. Nothing of a batch is held in Python but the bytes to 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from mox._rust import Command, FetchPlan, SequenceSet, render_vanished
@@ -56,6 +57,9 @@ async def fetch(session: Session, command: Command) -> str:
         uids = index.newer(uids, since)
     if partial is not None:
         uids = cut(uids, partial)
+    if since:
+        # What changed first comes first: a client that is cut off knows up to where it has everything.
+        uids = [uid for uid, _ in sorted(index.modseqs(uids, since), key=lambda row: (row[1], row[0]))]
     if since is not None or (is_uid and "QRESYNC" in session.enabled):
         items = [*items, ("MODSEQ",)]
     unseen: list[int] = []
@@ -152,6 +156,9 @@ def _batch(session: Session, tx: Tx, uids: list[int], plan: FetchPlan) -> tuple[
     """Responses of a batch, and what had to be left out. Runs in a thread."""
     mailbox, index = session.selected()
     rows = messages.cold_rows(tx, mailbox.id, uids, plan.columns)
+    if any(first > second for first, second in pairwise(uids)):
+        by_uid = {row[0]: row for row in rows}
+        rows = [by_uid[uid] for uid in uids if uid in by_uid]
     paths = paths_of(session, rows, plan.columns)
     return plan.render(index, session.view, rows, paths, session.uid_only, session.utf8)
 

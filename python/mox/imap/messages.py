@@ -142,15 +142,27 @@ async def expunge(session: Session, command: Command) -> str:
     mailbox, _ = session.selected()
     writable(session)
     uids = session.uids(command.args[0], True) if command.args else None
-    below = session.uidnext
-
-    def work(tx: Tx) -> tuple[list[int], int | None]:
-        return messages.expunge(tx, mailbox.id, uids, below), tx.made_modseq
-
     with store_errors():
-        gone, modseq = await session.opened().write(work)
-    await session.own(modseq)
+        gone, modseq = await _expunge(session, mailbox.id, uids)
     session.write(session.view.expunge(gone, session.vanishes))
     if session.condstore:
         return f"[HIGHESTMODSEQ {modseq or session.highest_modseq()}] expunged"
     return ""
+
+
+async def _expunge(session: Session, mailbox_id: int, uids: list[int] | None) -> tuple[list[int], int | None]:
+    """UIDs that went, of `uids` unless None, and the modseq; deferred where that is possible."""
+    account, below = session.opened(), session.uidnext
+    seen = session.view.uids() if uids is None else uids
+    if len(seen) >= deferred.MANY:
+        done = await account.defer(mailbox_id, lambda tx, index: deferred.expunge(tx, mailbox_id, index, seen))
+        if done is not None:
+            await session.took_part(News(done.expunge.modseq, boxes=[done.mailbox], expunged=[done.expunge]))
+            return done.uids, done.expunge.modseq
+
+    def work(tx: Tx) -> tuple[list[int], int | None]:
+        return messages.expunge(tx, mailbox_id, uids, below), tx.made_modseq
+
+    gone, modseq = await account.write(work)
+    await session.own(modseq)
+    return gone, modseq

@@ -1,4 +1,4 @@
-"""STORE and COPY of many messages: one row when they are acknowledged, the messages' own rows a moment later.
+"""STORE, COPY and EXPUNGE of many messages: one row when they are acknowledged, the messages' own rows a moment later.
 
 Over a whole mailbox they write thousands of rows; the client waits for one. Until they are settled the operations are
 part of the account's state: `Engine` settles them before any function that is not told to be `early`, so only those few
@@ -17,7 +17,7 @@ from mox.store.changes import MessagesAdded
 from mox.store.engine import Tx
 from mox.store.mailboxes import get
 from mox.store.policy import JUNK_FLAGS
-from mox.store.types import Mailbox
+from mox.store.types import Flag, Mailbox
 
 # Operations on fewer messages are done at once: settling later would be more work than that.
 MANY = 64
@@ -83,6 +83,26 @@ class MessageCopy:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageExpunge:
+    """A row of `message_expunge`."""
+
+    modseq: int
+    mailbox_id: int
+    spans: bytes
+
+    def apply(self, index: MailboxIndex) -> list[int]:
+        """Do it to an index; the UIDs that went."""
+        gone = index.live_in(self.spans)
+        index.remove(gone)
+        return gone
+
+    def settle(self, tx: Tx) -> None:
+        """Make the rows tombstones."""
+        messages.remove(tx, self.mailbox_id, _ranges(self.spans), self.modseq)
+        tx.run("DELETE FROM message_expunge WHERE account_id = ? AND modseq = ?", tx.account_id, self.modseq)
+
+
+@dataclass(frozen=True, slots=True)
 class FlagsDone:
     """What was acknowledged: the change, None when all messages had these flags, and the mailbox as it is now.
     `before` has the former modseq of messages that changed after the one that was asked for."""
@@ -100,10 +120,20 @@ class CopyDone:
     target: Mailbox
 
 
+@dataclass(frozen=True, slots=True)
+class ExpungeDone:
+    """What was acknowledged, the UIDs, ascending, and the mailbox as it is now."""
+
+    expunge: MessageExpunge
+    uids: list[int]
+    mailbox: Mailbox
+
+
 def _has_room(tx: Tx) -> bool:
     row = tx.one(
         "SELECT (SELECT count(*) FROM flag_change WHERE account_id = ?1) + "
-        "(SELECT count(*) FROM message_copy WHERE account_id = ?1)",
+        "(SELECT count(*) FROM message_copy WHERE account_id = ?1) + "
+        "(SELECT count(*) FROM message_expunge WHERE account_id = ?1)",
         tx.account_id,
     )
     return row is not None and row[0] < MAX_PENDING
@@ -184,6 +214,21 @@ def copy(
     return CopyDone(done, get(tx, target_id))
 
 
+def expunge(tx: Tx, mailbox_id: int, index: MailboxIndex, uids: Sequence[int]) -> ExpungeDone | None:
+    """Expunge those of `uids` with `\\Deleted`; None when that is not to be deferred. The index must be current. Raises
+    NoSuchMailbox."""
+    get(tx, mailbox_id)
+    gone = index.flagged(uids, int(Flag.DELETED))
+    if len(gone) < MANY or not _has_room(tx):
+        return None
+    plan = index.plan_flags(gone, 0, 0)
+    done = MessageExpunge(tx.next_modseq(), mailbox_id, plan.spans)
+    messages.uncount(tx, mailbox_id, messages.Totals(*plan.totals))
+    tx.run("INSERT INTO message_expunge VALUES (?, ?, ?, ?)", tx.account_id, done.modseq, done.mailbox_id, done.spans)
+    tx.is_deferring = True
+    return ExpungeDone(done, gone, get(tx, mailbox_id))
+
+
 def flag_changes(tx: Tx, after: int) -> list[FlagChange]:
     """Pending changes of flags after a modseq, in order."""
     rows = tx.run(
@@ -206,11 +251,22 @@ def copies(tx: Tx, after: int) -> list[MessageCopy]:
     return [MessageCopy(*row) for row in rows]
 
 
+def expunges(tx: Tx, after: int) -> list[MessageExpunge]:
+    """Pending removals after a modseq, in order."""
+    rows = tx.run(
+        "SELECT modseq, mailbox_id, spans FROM message_expunge WHERE account_id = ? AND modseq > ? ORDER BY modseq",
+        tx.account_id,
+        after,
+    )
+    return [MessageExpunge(*row) for row in rows]
+
+
 def is_pending(tx: Tx) -> bool:
     """There is something to settle."""
     row = tx.one(
         "SELECT EXISTS (SELECT 1 FROM flag_change WHERE account_id = ?1) "
-        "OR EXISTS (SELECT 1 FROM message_copy WHERE account_id = ?1)",
+        "OR EXISTS (SELECT 1 FROM message_copy WHERE account_id = ?1) "
+        "OR EXISTS (SELECT 1 FROM message_expunge WHERE account_id = ?1)",
         tx.account_id,
     )
     return row is not None and bool(row[0])
@@ -218,6 +274,10 @@ def is_pending(tx: Tx) -> bool:
 
 def settle(tx: Tx) -> None:
     """Do all pending operations to the rows of the messages, in their order."""
-    pending: list[FlagChange | MessageCopy] = [*flag_changes(tx, 0), *copies(tx, 0)]
+    pending: list[FlagChange | MessageCopy | MessageExpunge] = [
+        *flag_changes(tx, 0),
+        *copies(tx, 0),
+        *expunges(tx, 0),
+    ]
     for done in sorted(pending, key=lambda d: d.modseq):
         done.settle(tx)

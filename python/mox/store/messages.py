@@ -93,7 +93,12 @@ def _totals(rows: Iterable[tuple[int, int]]) -> Totals:
 
 def _recount(tx: Tx, mailbox_id: int, before: Iterable[tuple[int, int]], after: Iterable[tuple[int, int]] = ()) -> None:
     """(flags, size) rows of a mailbox became others; without `after` they are gone."""
-    changes = [new - old for old, new in zip(_totals(before).counts, _totals(after).counts, strict=True)]
+    _change_counts(
+        tx, mailbox_id, [new - old for old, new in zip(_totals(before).counts, _totals(after).counts, strict=True)]
+    )
+
+
+def _change_counts(tx: Tx, mailbox_id: int, changes: Sequence[int]) -> None:
     tx.run(
         "UPDATE mailbox_all SET total = total + ?, deleted = deleted + ?, unread = unread + ?, unseen = unseen + ?, "
         "size = size + ?, modseq = ? WHERE account_id = ? AND id = ?",
@@ -261,6 +266,11 @@ def _live(tx: Tx, mailbox_id: int, uids: Sequence[int] | None) -> list[LiveRow]:
     return [row for row in rows if row[0] in wanted]
 
 
+def _in_ranges(tx: Tx, mailbox_id: int, spans: Iterable[tuple[int, int]]) -> list[LiveRow]:
+    """Rows of ascending ranges of UIDs."""
+    return [row for span in spans for row in tx.run(_LIVE_RANGE, tx.account_id, mailbox_id, *span)]
+
+
 def _spans(uids: Iterable[int]) -> list[tuple[int, int]]:
     """Ranges that hold all of `uids`, ascending. UIDs that are far apart get ranges of their own: the rows between them
     would be read for nothing."""
@@ -366,13 +376,29 @@ def expunge(tx: Tx, mailbox_id: int, uids: Sequence[int] | None, below: int, onl
     gone = [r for r in _live(tx, mailbox_id, uids) if r[0] < below and (not only_deleted or r[1] & _DELETED)]
     if not gone:
         return []
-    ids = [r[7] for r in gone]
+    modseq = tx.next_modseq()
+    _recount(tx, mailbox_id, ((r[1], r[4]) for r in gone))
+    _remove(tx, mailbox_id, gone, modseq)
+    return [r[0] for r in gone]
+
+
+def _remove(tx: Tx, mailbox_id: int, gone: Sequence[LiveRow], modseq: int) -> None:
+    """All about expunging but the counts."""
     reputation.forget(tx, [(r[7], r[1]) for r in gone])
-    recipients.remove(tx, ids)
-    modseq = _tombstones(tx, mailbox_id, gone)
+    recipients.remove(tx, [r[7] for r in gone])
+    _tombstones(tx, mailbox_id, gone, modseq)
     training.follow(tx, [(r[7], r[8], training.NOTHING) for r in gone])
     tx.many("INSERT INTO message_erase VALUES (?, ?, ?, ?)", [(tx.account_id, modseq, r[7], r[4]) for r in gone])
-    return [r[0] for r in gone]
+
+
+def remove(tx: Tx, mailbox_id: int, spans: Sequence[tuple[int, int]], modseq: int) -> None:
+    """Expunge the messages in ranges of UIDs; they are counted as gone already."""
+    _remove(tx, mailbox_id, _in_ranges(tx, mailbox_id, spans), modseq)
+
+
+def uncount(tx: Tx, mailbox_id: int, totals: Totals) -> None:
+    """Messages with these totals are gone from a mailbox."""
+    _change_counts(tx, mailbox_id, [-count for count in totals.counts])
 
 
 def expunge_mailbox(tx: Tx, mailbox_id: int) -> None:
@@ -380,16 +406,13 @@ def expunge_mailbox(tx: Tx, mailbox_id: int) -> None:
     expunge(tx, mailbox_id, None, MAX_UID + 1, only_deleted=False)
 
 
-def _tombstones(tx: Tx, mailbox_id: int, rows: list[LiveRow]) -> int:
+def _tombstones(tx: Tx, mailbox_id: int, rows: Sequence[LiveRow], modseq: int) -> None:
     """The rows are no messages of the mailbox any more."""
-    modseq = tx.next_modseq()
     tx.many(
         "UPDATE message_hot SET expunged = 1, modseq = ? "
         "WHERE account_id = ? AND mailbox_id = ? AND uid BETWEEN ? AND ? AND expunged = 0",
         [(modseq, tx.account_id, mailbox_id, low, high) for low, high in _ranges(tx, mailbox_id, rows)],
     )
-    _recount(tx, mailbox_id, ((r[1], r[4]) for r in rows))
-    return modseq
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +461,7 @@ def copy(
 
 def insert_copies(tx: Tx, mailbox_id: int, spans: Sequence[tuple[int, int]], target_id: int, place: Reserved) -> None:
     """Insert copies of the messages in ranges of UIDs; they are counted already."""
-    rows = [row for span in spans for row in tx.run(_LIVE_RANGE, tx.account_id, mailbox_id, *span)]
+    rows = _in_ranges(tx, mailbox_id, spans)
     _insert_copies(tx, get(tx, mailbox_id), get(tx, target_id), rows, place)
 
 
@@ -485,7 +508,8 @@ def move(tx: Tx, mailbox_id: int, uids: Sequence[int], target_id: int, save_ms: 
     if not rows:
         return Copied(target.uidvalidity, [], [], 0)
     reputation.forget(tx, [(r[7], r[1]) for r in rows])
-    _tombstones(tx, mailbox_id, rows)
+    _recount(tx, mailbox_id, ((r[1], r[4]) for r in rows))
+    _tombstones(tx, mailbox_id, rows, tx.next_modseq())
     flags = _arriving_flags(tx, source, target, rows, keep_seen=False)
     totals = _totals((f, r[4]) for f, r in zip(flags, rows, strict=True))
     uid = _take_in(tx, target, totals, {k for r in rows for k in r[2].split()})

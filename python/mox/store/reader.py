@@ -16,15 +16,15 @@ from mox.store.changes import (
     SubscriptionChanged,
     ThreadChanged,
 )
-from mox.store.deferred import FlagChange
+from mox.store.deferred import FlagChange, MessageExpunge
 from mox.store.engine import Tx
 from mox.store.types import Mailbox
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Rows of one snapshot that changed after a modseq, up to `last`, with `flagged` and `added` for what is deferred.
-    Or what an operation of this process did, as it knows it: then `removed` and `added` stand for rows."""
+    """Rows of one snapshot that changed after a modseq, up to `last`; `flagged`, `expunged` and `added` are of deferred
+    operations. Or one such operation of this process: then there are no rows."""
 
     last: int
     rows: list[tuple[Any, ...]] = field(default_factory=list)
@@ -33,7 +33,7 @@ class News:
     annotated: list[tuple[int, str, int]] = field(default_factory=list)
     threaded: list[tuple[int, int, int, bool, bool]] = field(default_factory=list)
     flagged: list[FlagChange] = field(default_factory=list)
-    removed: list[MessagesRemoved] = field(default_factory=list)
+    expunged: list[MessageExpunge] = field(default_factory=list)
     added: list[MessagesAdded] = field(default_factory=list)
 
 
@@ -56,6 +56,7 @@ def read_news(tx: Tx, after: int) -> News:
         annotations.changed_annotations(tx, after),
         threads.changed_threads(tx, after),
         deferred.flag_changes(tx, after),
+        deferred.expunges(tx, after),
         added=[copy.added for copy in deferred.copies(tx, after)],
     )
 
@@ -87,7 +88,7 @@ class Reader:
         before, after = self._mailbox_changes(news.boxes)
         changes: list[Change] = [*before, *self._message_changes(news.rows), *news.added]
         changes += map(self._flag_change, news.flagged)
-        changes += map(self._removal, news.removed)
+        changes += map(self._expunge, news.expunged)
         changes += after
         changes += [SubscriptionChanged(modseq, name, gone) for name, modseq, gone in news.subscribed]
         changes += [AnnotationChanged(modseq, mailbox_id, name) for mailbox_id, name, modseq in news.annotated]
@@ -147,6 +148,11 @@ class Reader:
         index = self.indexes.get(done.mailbox_id)
         uids = done.apply(index) if index is not None else ()
         return FlagsChanged(done.modseq, done.mailbox_id, tuple(uids))
+
+    def _expunge(self, done: MessageExpunge) -> MessagesRemoved:
+        index = self.indexes.get(done.mailbox_id)
+        uids = done.apply(index) if index is not None else ()
+        return MessagesRemoved(done.modseq, done.mailbox_id, tuple(uids))
 
     def _removal(self, removal: MessagesRemoved) -> MessagesRemoved:
         if removal.mailbox_id in self.indexes:

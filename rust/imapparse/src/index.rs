@@ -331,6 +331,28 @@ impl MailboxIndex {
         self.find(uid).map_or(0, |at| self.rows[at].size)
     }
 
+    /// UIDs of `uids` that have one of the flag bits and were not removed.
+    #[must_use]
+    pub fn flagged(&self, uids: &[u32], bits: u32) -> Vec<u32> {
+        let has = |uid: &u32| {
+            let row = self.find(*uid).ok().and_then(|at| self.rows.get(at));
+            row.is_some_and(|r| r.live && r.flags & bits != 0)
+        };
+        uids.iter().copied().filter(has).collect()
+    }
+
+    /// UIDs in ascending ranges that were not removed.
+    #[must_use]
+    pub fn live_in(&self, spans: &[(u32, u32)]) -> Vec<u32> {
+        let mut found = Vec::new();
+        for &(from, to) in spans {
+            let at = self.rows.partition_point(|r| r.uid < from);
+            let rows = self.rows.iter().skip(at).take_while(|r| r.uid <= to);
+            found.extend(rows.filter(|r| r.live).map(|r| r.uid));
+        }
+        found
+    }
+
     /// A message's facts, also of a removed one.
     #[must_use]
     pub fn get(&self, uid: u32) -> Option<Row> {
@@ -363,7 +385,8 @@ impl MailboxIndex {
             .map(|r| r.uid)
     }
 
-    /// FETCH responses for ascending `uids` of the view; UIDs that the index does not know are left out.
+    /// FETCH responses for `uids` of the view; UIDs that the index does not know are left out. Ascending ones are found
+    /// fastest.
     #[must_use]
     pub fn render(
         &self,
@@ -373,8 +396,12 @@ impl MailboxIndex {
         uid_only: bool,
     ) -> Vec<u8> {
         let mut out = Vec::with_capacity(uids.len() * 48);
-        let (mut row_at, mut seq_at) = (0, 0);
+        let (mut row_at, mut seq_at, mut last) = (0, 0, 0);
         for &uid in uids {
+            if uid < last {
+                (row_at, seq_at) = (0, 0);
+            }
+            last = uid;
             // Both lists ascend: step where it is next, search where it is not.
             row_at = advance(&self.rows, row_at, uid, |r| r.uid);
             seq_at = advance(view.uids(), seq_at, uid, |u| *u);
@@ -700,6 +727,13 @@ mod tests {
         index.upsert([row(3, 1, "a b"), row(7, 0, ""), row(5, 8, "")]);
         let view = SessionView::new(index.live_uids());
         index.remove(&[7]);
+        assert_eq!(index.flagged(&[3, 5, 7], 9), [3, 5]);
+        assert_eq!(index.live_in(&[(1, 3), (5, 9)]), [3, 5]);
+        let text = index.render(&view, &[5, 3], &[HotItem::Flags], false);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "* 2 FETCH (UID 5 FLAGS (\\Deleted))\r\n* 1 FETCH (UID 3 FLAGS (\\Seen a b))\r\n"
+        );
         let text = index.render(&view, &[3, 7, 9], &[HotItem::Flags, HotItem::ModSeq], false);
         assert_eq!(
             String::from_utf8(text).unwrap(),

@@ -11,6 +11,14 @@ CREATE TABLE flag_change (
     PRIMARY KEY (account_id, modseq)
 ) WITHOUT ROWID;
 
+CREATE TABLE message_expunge (
+    account_id INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    mailbox_id INTEGER NOT NULL,
+    spans BLOB NOT NULL,
+    PRIMARY KEY (account_id, modseq)
+) WITHOUT ROWID;
+
 CREATE TABLE message_copy (
     account_id INTEGER NOT NULL,
     modseq INTEGER NOT NULL,

@@ -301,6 +301,16 @@ impl MailboxIndex {
         py.detach(|| self.write().change_flags(&spans, edit, modseq))
     }
 
+    /// UIDs of `uids` that have one of the flag bits and were not removed.
+    fn flagged(&self, uids: Vec<u32>, bits: u32) -> Vec<u32> {
+        self.read().flagged(&uids, bits)
+    }
+
+    /// UIDs in the spans of a plan that were not removed.
+    fn live_in(&self, spans: &[u8]) -> Vec<u32> {
+        self.read().live_in(&pairs(spans))
+    }
+
     /// (UID, modseq) of those of `uids` that changed after `modseq`, of those that are not removed.
     fn modseqs(&self, uids: Vec<u32>, modseq: u64) -> Vec<(u32, u64)> {
         let index = self.read();

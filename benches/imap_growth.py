@@ -6,6 +6,7 @@ looks at every message (SEARCH by flags, FETCH of all) takes time in proportion:
 
 import argparse
 import asyncio
+import os
 import socket
 import statistics
 import sys
@@ -38,6 +39,8 @@ def fill(data_dir: Path, rows: int) -> None:
             await account.write(lambda tx: multiply(tx, rows))
 
     asyncio.run(run())
+    # The disk must not be busy with this while others wait for it.
+    os.sync()
 
 
 def median_ms(work: Callable[[int], object], repeats: int = REPEATS) -> float:

@@ -203,6 +203,7 @@ def _is_here(session: Session, stored: Stored) -> bool:
 async def show(session: Session, stored: Stored) -> str:
     """The text of the answer to an APPEND, after what is to be told of its mailbox."""
     added = stored.added
+    session.said_uids = added.uids
     if session.mailbox is not None and session.mailbox.id == stored.mailbox_id:
         await session.opened().sync()
     return f"[APPENDUID {added.uidvalidity} {format_set(added.uids)}] appended"
@@ -240,6 +241,7 @@ async def _replace(session: Session, state: Incoming) -> str:
     session.untagged(f"OK [APPENDUID {added.uidvalidity} {format_set(added.uids)}] ")
     if mailbox_id == source.id:
         session.own_uids |= set(added.uids)
+        session.said_uids = added.uids
     # The new message and the removal of the old one are told among the changes of others, in their order.
     await session.opened().sync()
     await apply_changes(session)

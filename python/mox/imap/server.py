@@ -338,6 +338,9 @@ class Shell:
             # Uploads are many; what others did to mailboxes meanwhile is told with the next command that looks.
             await apply_changes(session, catches_up=name != "APPEND" or session.mailbox is not None)
         session.write(f"{tag} {answer}\r\n".encode())
+        if session.said_uids:
+            session.own_uids.difference_update(session.said_uids)
+            session.said_uids = []
 
 
 def _failure(err: NoError, name: str) -> str:

@@ -71,6 +71,7 @@ class Session:
         "plain_allowed",
         "read_only",
         "reader",
+        "said_uids",
         "saved",
         "tls",
         "uidnext",
@@ -115,8 +116,10 @@ class Session:
         self.view = SessionView([])
         self.index: MailboxIndex | None = None
         self.uidnext = 1
-        # UIDs that this session's own APPEND or REPLACE made; the client knows their flags.
+        # UIDs that this session's own APPENDs or REPLACE made, until these are answered; the client knows their flags.
         self.own_uids: set[int] = set()
+        # Those of them that the answer which comes next says.
+        self.said_uids: list[int] = []
         # Sorted UIDs of `$`; None when nothing was saved (RFC 5182).
         self.saved: list[int] | None = None
 

@@ -110,15 +110,18 @@ class _Batch:
         session = self._session
         if self._added and self._grow():
             self._flagged |= set(self._added) - session.own_uids
-            session.own_uids -= set(self._added)
         if self._flagged and session.index is not None:
             uids = sorted(self._flagged)
             session.write(session.index.render_flags(session.view, uids, session.flag_items(), session.uid_only))
         self._added, self._flagged = [], set()
 
     def remove(self, uids: Sequence[int]) -> None:
+        session = self._session
+        if session.vanishes:
+            # The client cannot know yet which of its messages has this UID: its APPEND is not answered.
+            self._flagged |= session.own_uids.intersection(uids)
         self.flush()
-        self._session.write(self._session.view.expunge(list(uids), self._session.vanishes))
+        session.write(session.view.expunge(list(uids), session.vanishes))
 
 
 def _report(session: Session, changes: list[Change], names: _Names) -> None:

@@ -291,7 +291,9 @@ impl MailboxIndex {
 
     /// Forget removed messages: no session refers to them any more.
     pub fn purge(&mut self) {
-        self.rows.retain(|r| r.live);
+        if self.rows.len() != self.live.len() {
+            self.rows.retain(|r| r.live);
+        }
     }
 
     /// UIDs of the messages that are there, ascending.
@@ -473,7 +475,9 @@ impl MailboxIndex {
         let plan = Plan::new(self, view, key);
         let (mut found, mut open) = (Vec::new(), Vec::new());
         let mut row_at = 0;
-        for (at, &uid) in view.uids().iter().enumerate() {
+        let (first, end) = plan.bounds(view);
+        let uids = view.uids().get(first..end).unwrap_or_default();
+        for (at, &uid) in (first..).zip(uids) {
             row_at = advance(&self.rows, row_at, uid, |r| r.uid);
             let Some(row) = self.rows.get(row_at).filter(|r| r.uid == uid && r.live) else {
                 continue;
@@ -640,6 +644,39 @@ impl Plan {
         }
     }
 
+    /// Positions in the view, first and after the last, outside of which nothing can match: so that a search for a few
+    /// messages does not look at all.
+    fn bounds(&self, view: &SessionView) -> (usize, usize) {
+        let uids = view.uids();
+        let between = |from: u32, to: u32| {
+            let first = uids.partition_point(|&u| u < from);
+            (first, uids.partition_point(|&u| u <= to).max(first))
+        };
+        match self {
+            Self::Uid(ranges) => match (ranges.first(), ranges.last()) {
+                (Some(first), Some(last)) => between(first.0, last.1),
+                _ => (0, 0),
+            },
+            Self::Seq(ranges) => match (ranges.first(), ranges.last()) {
+                (Some(first), Some(last)) => {
+                    let end = (last.1 as usize).min(uids.len());
+                    ((first.0 as usize).saturating_sub(1).min(end), end)
+                }
+                _ => (0, 0),
+            },
+            Self::In(wanted) => match (wanted.first(), wanted.last()) {
+                (Some(&first), Some(&last)) => between(first, last),
+                _ => (0, 0),
+            },
+            Self::And(keys) => {
+                let all = keys.iter().map(|key| key.bounds(view));
+                let (first, end) = all.fold((0, uids.len()), |a, b| (a.0.max(b.0), a.1.min(b.1)));
+                (first, end.max(first))
+            }
+            _ => (0, uids.len()),
+        }
+    }
+
     /// `cold` says what is known of a cold key; None when one that is not known must decide.
     fn decide(
         &self,
@@ -764,6 +801,15 @@ mod tests {
         let found = |key: &SearchKey| index.search(&view, key).0;
         assert_eq!(found(&SearchKey::Seq(set("1,*"))), [2, 40]);
         assert_eq!(found(&SearchKey::Uid(set("39:*"))), [40]);
+        assert_eq!(found(&SearchKey::Seq(set("2:3,19:25"))), [4, 6, 38, 40]);
+        assert_eq!(found(&SearchKey::In(vec![])), [0u32; 0]);
+        assert_eq!(
+            found(&SearchKey::And(vec![
+                SearchKey::Uid(set("1:4")),
+                SearchKey::Seq(set("9"))
+            ])),
+            [0u32; 0]
+        );
         let key = SearchKey::And(vec![
             SearchKey::Keyword("y".into()),
             SearchKey::Not(Box::new(SearchKey::Flag(1))),

@@ -3,9 +3,12 @@
 import pytest
 import pytest_asyncio
 
+from mox.imap import append
 from mox.imap.client.client import Answer, Client, CommandFailed
 from mox.imap.client.client import Message as NewMessage
-from mox.imap.client.types import Fetch, Result, Vanished
+from mox.imap.client.types import Exists, Fetch, Result, Vanished
+from mox.imap.session import Session
+from mox.store import messages
 from tests.imap.harness import MESSAGE, Server
 
 
@@ -127,3 +130,25 @@ async def test_modseq_0_of_old_databases_is_shown_as_1(server: Server, client: C
     await other.select("Inbox", "(CONDSTORE)")
     assert (await other.fetch("1", "(MODSEQ)"))[0].items["MODSEQ"] == 1
     await other.logout()
+
+
+async def test_an_own_message_that_goes_before_its_append_is_answered(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VANISHED names a UID (RFC 7162 §3.2.10): the client must have heard of it before."""
+    client = await server.client()
+    await client.enable("QRESYNC")
+    await client.select("Inbox")
+    account = await server.store.open("mox")
+    original = append.show
+
+    async def late(session: Session, stored: append.Stored) -> str:
+        uids = stored.added.uids
+        await account.write(lambda tx: messages.expunge(tx, stored.mailbox_id, uids, 100, only_deleted=False))
+        await account.sync()
+        return await original(session, stored)
+
+    monkeypatch.setattr(append, "show", late)
+    answer = await client.append("Inbox", NewMessage(MESSAGE))
+    assert [type(response) for response in answer.untagged] == [Exists, Fetch, Vanished], answer.untagged
+    assert answer.one(Fetch).uid == 1

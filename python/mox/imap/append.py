@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+from mox import log
 from mox._rust import LiteralReceiver, MessageLiteral, format_set
 from mox.imap.errors import BadError, CloseError, NoError, store_errors
 from mox.imap.mailboxes import checked
@@ -15,7 +16,7 @@ from mox.imap.messages import writable
 from mox.imap.session import Session
 from mox.imap.updates import apply_changes
 from mox.store import mailboxes, messages, sync
-from mox.store.account import Prepared
+from mox.store.account import Account, Prepared, Writing
 from mox.store.engine import Tx
 from mox.store.types import parse_flags
 
@@ -27,13 +28,17 @@ DISCARD_BYTES = 1_000_000
 DISCARD_APPEND_BYTES = 100 << 20
 
 
+_logger = log.get("imapserver")
+
+
 @dataclass(slots=True)
 class Incoming:
     """A command in progress: messages whose bytes are here, or what is wrong with it."""
 
     name: str
     mailbox: str
-    preparing: list[tuple[asyncio.Task[Prepared], dict[str, Any]]] = field(default_factory=list)
+    # The file of the first message is written within the transaction, if it is small; the others are written before.
+    preparing: list[tuple[Writing | asyncio.Task[Prepared], dict[str, Any]]] = field(default_factory=list)
     octets: int = 0
     error: NoError | None = None
     # The message that REPLACE removes.
@@ -126,28 +131,55 @@ async def _receive(session: Session, state: Incoming, literal: MessageLiteral) -
     facts: dict[str, Any] = {"flags": flags, "keywords": keywords}
     if literal.date is not None:
         facts["received_ms"], facts["received_zone"] = literal.date
-    if len(state.preparing) >= MAX_PREPARING:
-        await asyncio.wait({state.preparing[-MAX_PREPARING][0]})
-    state.preparing.append((asyncio.ensure_future(session.opened().prepare(receiver.finish())), facts))
+    try:
+        staged = receiver.finish()
+    except OSError as err:
+        state.error = _not_stored(err)
+        return
+    account = session.opened()
+    if not state.preparing and account.is_small(staged):
+        state.preparing.append((account.writing(staged), facts))
+        return
+    if len(state.preparing) > MAX_PREPARING:
+        await _finished(state.preparing[-MAX_PREPARING][0])
+    state.preparing.append((asyncio.ensure_future(account.prepare(staged)), facts))
+
+
+async def _finished(message: Writing | asyncio.Task[Prepared]) -> Prepared | None:
+    """When it is written; None when it is not, or not yet."""
+    if isinstance(message, Writing):
+        return message.prepared
+    await asyncio.wait({message})
+    return message.result() if message.exception() is None else None
 
 
 async def discard(session: Session, state: Incoming) -> None:
     """Remove the files of a command that failed."""
-    account = session.opened() if state.preparing else None
-    for task, _ in state.preparing:
-        await asyncio.wait({task})
-        if account is not None and task.exception() is None:
-            account.discard(task.result())
+    for message, _ in state.preparing:
+        prepared = await _finished(message)
+        if prepared is not None:
+            session.opened().discard(prepared)
     state.preparing.clear()
 
 
-async def _new_messages(session: Session, state: Incoming) -> list[messages.NewMessage]:
-    """Records of messages whose files are durable. Raises NoError."""
-    account = session.opened()
-    try:
-        return [account.new_message(await task, **facts) for task, facts in state.preparing]
-    except OSError as err:
-        raise NoError("cannot store the message now") from err
+async def _written(state: Incoming) -> None:
+    """Files that are written before the transaction are there. Raises OSError."""
+    for message, _ in state.preparing:
+        if not isinstance(message, Writing):
+            await message
+
+
+def _records(account: Account, state: Incoming) -> list[messages.NewMessage]:
+    """Records of the messages, in the transaction. Raises OSError."""
+    return [
+        account.new_message(message() if isinstance(message, Writing) else message.result(), **facts)
+        for message, facts in state.preparing
+    ]
+
+
+def _not_stored(err: OSError) -> NoError:
+    _logger.error("storing an appended message", err=str(err))
+    return NoError("cannot store the message now")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +196,16 @@ async def store(session: Session, state: Incoming, turn: asyncio.Event | None, d
     try:
         if state.error is not None:
             raise state.error
-        new = await _new_messages(session, state)
+        await _written(state)
         if turn is not None:
             await turn.wait()
-        committing = asyncio.ensure_future(_commit(session, state, new))
+        committing = asyncio.ensure_future(_commit(session, state))
         await asyncio.sleep(0)
         done.set()
         return await committing
+    except OSError as err:
+        await discard(session, state)
+        raise _not_stored(err) from err
     except BaseException:
         await discard(session, state)
         raise
@@ -178,14 +213,15 @@ async def store(session: Session, state: Incoming, turn: asyncio.Event | None, d
         done.set()
 
 
-async def _commit(session: Session, state: Incoming, new: list[messages.NewMessage]) -> Stored:
+async def _commit(session: Session, state: Incoming) -> Stored:
+    account = session.opened()
 
     def work(tx: Tx) -> tuple[int, messages.Added]:
         target = mailboxes.get_by_name(tx, state.mailbox)
-        return target.id, messages.add(tx, target.id, new)
+        return target.id, messages.add(tx, target.id, _records(account, state))
 
     with store_errors(missing="TRYCREATE"):
-        stored = Stored(*await session.opened().write(work))
+        stored = Stored(*await account.write(work))
     _is_here(session, stored)
     return stored
 
@@ -222,7 +258,7 @@ async def replace(session: Session, state: Incoming) -> str:
 
 async def _replace(session: Session, state: Incoming) -> str:
     source, _ = session.selected()
-    new = await _new_messages(session, state)
+    account = session.opened()
 
     def work(tx: Tx) -> tuple[int, messages.Added] | None:
         target = mailboxes.find(tx, state.mailbox)
@@ -230,10 +266,14 @@ async def _replace(session: Session, state: Incoming) -> str:
             raise NoError("no such mailbox", "TRYCREATE")
         if not messages.expunge(tx, source.id, [state.old_uid], session.uidnext, only_deleted=False):
             return None
-        return target.id, messages.add(tx, target.id, new)
+        return target.id, messages.add(tx, target.id, _records(account, state))
 
-    with store_errors():
-        done = await session.opened().write(work)
+    try:
+        await _written(state)
+        with store_errors():
+            done = await account.write(work)
+    except OSError as err:
+        raise _not_stored(err) from err
     if done is None:
         await apply_changes(session)
         raise NoError("message was expunged")

@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import apsw
 from msgspec.structs import replace
@@ -15,7 +16,7 @@ from mox.inbound.analysis import Analysis
 from mox.inbound.incoming import Incoming
 from mox.smtp.reply import Reply, local_error, storage_full
 from mox.store import mailboxes, messages, rejects, reputation
-from mox.store.account import Account, Prepared
+from mox.store.account import Account, Prepared, Writing
 from mox.store.engine import Tx
 from mox.store.errors import OverQuota, StoreError
 from mox.store.types import Flag
@@ -42,14 +43,17 @@ class Storing:
         """For one transaction."""
         return cls(incoming, staged, {})
 
-    async def _prepare(self, account: Account, prefix: bytes) -> Prepared:
+    async def _writing(self, account: Account, prefix: bytes) -> Writing:
         """Raises OSError."""
         held = self._files.get(account.name)
+        if held is None and account.is_small(self.staged):
+            return account.writing(self.staged, prefix)
         if held is None:
-            prepared = self._files[account.name] = await account.prepare(self.staged, prefix)
-            return prepared
-        if held.prefix == prefix:
-            return held
+            return Writing.done(await account.prepare(self.staged, prefix))
+        return Writing(partial(self._again, held, prefix), held if held.prefix == prefix else None)
+
+    def _again(self, held: Prepared, prefix: bytes) -> Prepared:
+        """With the file that the account has already."""
         size = self.staged.size + len(prefix)
         return Prepared(held.blob_id, held.path, prefix, self.staged.parse(prefix), size, held.content)
 
@@ -97,33 +101,35 @@ class Storing:
         self, analysis: Analysis, prefix: bytes, place: _Place, *, is_reject: bool, digest: bytes | None = None
     ) -> int | Reply | None:
         account, envelope = analysis.account, self.incoming.envelope
-        had_file = account.name in self._files
-        try:
-            prepared = await self._prepare(account, prefix)
-        except OSError as err:
-            _logger.error("writing message file", account=account.name, err=str(err))
-            return storage_full() if err.errno in _NO_SPACE else local_error()
         record = replace(analysis.record, is_reject=is_reject, message_hash=digest)
-        new = account.new_message(prepared, facts=record)
         networks = [] if envelope.is_local else [name for name in self.incoming.networks if name]
 
-        def write(tx: Tx) -> int | None:
-            message_id = place(tx, new)
+        def write(writing: Writing, tx: Tx) -> int | None:
+            prepared = writing()
+            message_id = place(tx, account.new_message(prepared, facts=record))
             if message_id is not None:
                 reputation.count_volume(tx, networks, prepared.size, _now_ms())
             return message_id
 
         result: int | Reply | None
+        writing: Writing | None = None
         try:
-            result = await account.write(write)
+            writing = await self._writing(account, prefix)
+            result = await account.write(partial(write, writing))
         except OverQuota:
             result = FULL
-        except (StoreError, apsw.Error, OSError) as err:
+        except OSError as err:
+            _logger.error("writing message file", account=account.name, err=str(err))
+            result = storage_full() if err.errno in _NO_SPACE else local_error()
+        except (StoreError, apsw.Error) as err:
             _logger.error("storing message", account=account.name, err=str(err))
             result = local_error()
-        if not isinstance(result, int) and not had_file:
-            del self._files[account.name]
-            account.discard(prepared)
+        prepared = writing.prepared if writing is not None else None
+        if prepared is not None and account.name not in self._files:
+            if isinstance(result, int):
+                self._files[account.name] = prepared
+            else:
+                account.discard(prepared)
         return result
 
 

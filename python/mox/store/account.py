@@ -9,6 +9,7 @@ import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +65,28 @@ class Prepared(Struct, frozen=True):
     parsed: Any
     size: int
     content: bytes | None = None
+
+
+class Writing:
+    """A message whose file is written by the first call, which is made in the transaction that records it: for a small
+    one that takes less than another change of threads. Later calls give the same."""
+
+    __slots__ = ("_store", "prepared")
+
+    def __init__(self, store: Callable[[], Prepared], prepared: Prepared | None = None) -> None:
+        self._store = store
+        self.prepared = prepared
+
+    @classmethod
+    def done(cls, prepared: Prepared) -> "Writing":
+        """The file is there."""
+        return cls(lambda: prepared, prepared)
+
+    def __call__(self) -> Prepared:
+        """Raises OSError."""
+        if self.prepared is None:
+            self.prepared = self._store()
+        return self.prepared
 
 
 class Account:
@@ -224,6 +247,7 @@ class Account:
         await self._erase(engine, closing=True)
         if self._fresh is not None:
             await self._fresh.close()
+            self._fresh = None
         await engine.close()
         self._place.release()
 
@@ -247,8 +271,19 @@ class Account:
         """Where the content of a blob is."""
         return self._blobs.path(blob_id)
 
+    @staticmethod
+    def is_small(staged: StagedMessage) -> bool:
+        """Its file may be written within the transaction."""
+        return staged.size <= fresh.MAX_OCTETS
+
+    def writing(self, staged: StagedMessage, prefix: bytes = b"") -> Writing:
+        """The file of a small message, to be used by one transaction of this account, which is awake."""
+        if self._fresh is not None:
+            self._fresh.expect()
+        return Writing(partial(self._store_file, staged, prefix))
+
     async def prepare(self, staged: StagedMessage, prefix: bytes = b"") -> Prepared:
-        """Write the message's file durably and parse it. Raises OSError."""
+        """Write the message's file and parse it, before any transaction. Raises OSError."""
         if self._engine is None:
             await self._wake()
         prepared = await self._files.run(self._store_file, staged, prefix)
@@ -259,7 +294,7 @@ class Account:
     def _store_file(self, staged: StagedMessage, prefix: bytes) -> Prepared:
         blob_id = self._blobs.new()
         path = self._blobs.path(blob_id)
-        is_small = staged.size <= fresh.MAX_OCTETS
+        is_small = self.is_small(staged)
         parsed = staged.parse_and_store(prefix, path, durable=not is_small)
         content = staged.content() if is_small else None
         return Prepared(blob_id, path, prefix, parsed, staged.size + len(prefix), content)

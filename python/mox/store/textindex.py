@@ -3,7 +3,7 @@
 It has two kilobytes of trigram bits for each message (`rust/imapbatch/src/signature.rs`), in files of 1,024 messages in
 the folder `text`. A search reads only messages that may match and those that are not in the index yet: its answers are
 those of reading all. Nothing waits for the index: messages get in after a search has missed them. All of it can be made
-again, so it is neither in transactions nor in backups. docs/decisions/031-text-index.md.
+again, so it is neither in transactions nor in backups. docs/decisions/032-text-index.md.
 """
 
 import asyncio

@@ -4,66 +4,78 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-const SKIP: u8 = 0xff;
+/// Marks characters outside the alphabet; values have 24 bits.
+const SKIP: u32 = 1 << 31;
 
-const fn table() -> [u8; 256] {
+/// Values of the characters at the place where a group of four has them: the first takes the highest bits.
+const fn table(shift: u32) -> [u32; 256] {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut values = [SKIP; 256];
     let mut i = 0;
     while i < 64 {
-        values[alphabet[i] as usize] = i as u8;
+        values[alphabet[i] as usize] = (i as u32) << shift;
         i += 1;
     }
     values
 }
 
-static VALUES: [u8; 256] = table();
+static FIRST: [u32; 256] = table(18);
+static SECOND: [u32; 256] = table(12);
+static THIRD: [u32; 256] = table(6);
+static FOURTH: [u32; 256] = table(0);
 
 /// Base64; other characters are skipped and padding in the middle starts anew.
 #[must_use]
 pub fn decode_base64(data: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.len() / 4 * 3 + 3);
+    // Long enough: six bits of each character at most.
+    let mut out = vec![0; data.len() / 4 * 3 + 3];
+    let mut length = 0;
     let (mut bits, mut count) = (0u32, 0u32);
     let mut rest = data;
     while let Some((&byte, after)) = rest.split_first() {
-        if count == 0 {
-            let (decoded, left) = whole_groups(rest, &mut out);
-            if decoded {
-                rest = left;
+        if count == 0 && !matches!(byte, b'\r' | b'\n') {
+            let groups = whole_groups(rest, &mut out[length..]);
+            if groups > 0 {
+                rest = &rest[4 * groups..];
+                length += 3 * groups;
                 continue;
             }
         }
         rest = after;
-        let value = VALUES[usize::from(byte)];
+        let value = FOURTH[usize::from(byte)];
         if value == SKIP {
             if byte == b'=' {
                 (bits, count) = (0, 0);
             }
             continue;
         }
-        bits = (bits << 6 | u32::from(value)) & 0x00ff_ffff;
+        bits = (bits << 6 | value) & 0x00ff_ffff;
         count += 6;
         if count >= 8 {
             count -= 8;
-            out.push((bits >> count & 0xff) as u8);
+            out[length] = (bits >> count & 0xff) as u8;
+            length += 1;
         }
     }
+    out.truncate(length);
     out
 }
 
-/// Decodes groups of four characters up to the first other one; whether there was one, and what is left.
-fn whole_groups<'a>(data: &'a [u8], out: &mut Vec<u8>) -> (bool, &'a [u8]) {
-    let mut taken = 0;
-    for group in data.chunks_exact(4) {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|i| VALUES[usize::from(group[i])]);
-        // Values are below 64: only SKIP has the high bits.
-        if (a | b | c | d) & 0xc0 != 0 {
+/// Decodes groups of four characters up to the first other one; their number.
+fn whole_groups(data: &[u8], out: &mut [u8]) -> usize {
+    let mut groups = 0;
+    for (group, three) in data.chunks_exact(4).zip(out.chunks_exact_mut(3)) {
+        let value = FIRST[usize::from(group[0])]
+            | SECOND[usize::from(group[1])]
+            | THIRD[usize::from(group[2])]
+            | FOURTH[usize::from(group[3])];
+        if value & SKIP != 0 {
             break;
         }
-        out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
-        taken += 4;
+        three.copy_from_slice(&value.to_be_bytes()[1..]);
+        groups += 1;
     }
-    (taken > 0, &data[taken..])
+    groups
 }
 
 fn hex(byte: u8) -> Option<u8> {

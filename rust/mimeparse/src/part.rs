@@ -1,6 +1,8 @@
 //! The part tree (RFC 2046), found in one pass over the message.
 
-use memchr::memchr;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::decode::decode_part;
 use crate::header::{fields, is_empty_line, line_len};
@@ -150,6 +152,9 @@ pub(crate) fn parse(data: &[u8], limits: &Limits) -> Part {
     parser.part(0, 0, None).0
 }
 
+/// What comes before every delimiter but one at the start of a body.
+static DASHES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n--"));
+
 /// A delimiter line: whose boundary it is, and where it stands.
 #[derive(Clone, Copy)]
 struct Delimiter {
@@ -281,7 +286,7 @@ impl Parser<'_> {
                     return Some(found);
                 }
             }
-            at += memchr(b'\n', rest)? + 1;
+            at += DASHES.find(rest)? + 1;
         }
     }
 

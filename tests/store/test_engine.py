@@ -15,6 +15,7 @@ import pytest
 from mox.store.engine import Engine, Tx, connect, migrate
 from mox.store.errors import DatabaseVersionError, EngineClosed
 from tests.server_process import child_environment
+from tests.store.helpers import until
 
 PACKAGE = "mox.store.auth_migrations"
 
@@ -46,6 +47,23 @@ async def test_a_write_is_durable_and_visible_when_it_returns(engine: Engine, tm
     # Another program sees it too.
     with contextlib.closing(outside(tmp_path / "test.db")) as other:
         assert other.execute("SELECT account_name FROM account_remove").fetchall() == [("a",)]
+
+
+@pytest.mark.parametrize("limit", ["CHECKPOINT_PAGES", "MOST_LOG_PAGES"], ids=["meanwhile", "by the writer"])
+async def test_the_log_goes_to_the_database(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    await engine.opened()
+    monkeypatch.setattr(f"mox.store.engine.{limit}", 20)
+    path = tmp_path / "test.db"
+    before = path.stat().st_size
+    await engine.write(lambda tx: [put(tx, f"{number:06d}" + "x" * 500) for number in range(1000)])
+    await until(lambda: path.stat().st_size > before + 500_000)
+    # The log starts anew instead of growing.
+    size = (tmp_path / "test.db-wal").stat().st_size
+    await engine.write(lambda tx: put(tx, "one more"))
+    assert (tmp_path / "test.db-wal").stat().st_size == size
+    assert len(await engine.read(names)) == 1001
 
 
 async def test_the_disk_is_waited_for(engine: Engine, tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ PRAGMAS = (
     "foreign_keys = ON",
     # What may have to be undone within a transaction; in a file it costs as much as the commit.
     "temp_store = MEMORY",
-    # See `Engine._log_grew`.
-    "wal_autocheckpoint = 0",
+    # `Engine._log_grew` takes the place of this.
+    "wal_autocheckpoint = 2000",
 )
 
 _logger = log.get("store")

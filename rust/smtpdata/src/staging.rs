@@ -243,8 +243,8 @@ mod tests {
     fn written_content_is_made_durable_later() {
         let dir = folder("sync");
         let paths = [dir.join("one"), dir.join("gone"), dir.join("two")];
-        Staged::from_memory(b"1".to_vec()).write(&paths[0]).unwrap();
-        Staged::from_memory(b"2".to_vec()).write(&paths[2]).unwrap();
+        Staged::from_bytes(b"1".to_vec()).write(&paths[0]).unwrap();
+        Staged::from_bytes(b"2".to_vec()).write(&paths[2]).unwrap();
         sync_files(&paths).unwrap();
         assert_eq!(fs::read(&paths[2]).unwrap(), b"2");
         assert!(sync_files(&[dir.join("one").join("not a folder")]).is_err());

@@ -45,6 +45,8 @@ LATIN1 = part('Content-Type: Text/Plain; Charset="ISO-8859-1"\nContent-Transfer-
             "plain",
             "<p>",
         ),
+        (multi("mixed", "m", UNTYPED_FILE, PLAIN), "plain", None),
+        (multi("mixed", "m", UNTYPED_FILE), None, None),
         (multi("mixed", "m", FILE), None, None),
         (part("Content-Type: application/pdf"), None, None),
     ],

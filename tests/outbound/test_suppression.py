@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mox.outbound import suppression
+from mox.outbound.incoming import find_sent
 from mox.outbound.outcomes import Outcome
 from mox.outbound.suppression import SuppressionError, base_address, is_final
 from tests.outbound.bench import address, failing, new, opened
@@ -79,3 +80,13 @@ async def test_third_failure_in_a_row_of_the_same_account(tmp_path: Path) -> Non
         await bench.run_due()
         (listed,) = await bench.queue.read(suppression.list_all)
         assert listed.account == "mjl" and listed.reason == "delivery failure from queue and three consecutive failures"
+
+
+async def test_unique_sender_address_of_another_account(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        bench.deliver = failing(Outcome(True))
+        await bench.add(new(from_id="unique"), account="other")
+        await bench.run_due()
+        found = await bench.queue.read(lambda tx: find_sent(tx, "other", "unique"))
+        assert found is not None and found.account == "other"
+        assert await bench.queue.read(lambda tx: find_sent(tx, "mjl", "unique")) is None

@@ -174,7 +174,10 @@ async def test_slow_and_dead_receivers_delay_nobody(tmp_path: Path) -> None:
             assert dead.attempts == 1 or dead.url.endswith("/slow")
 
 
-@pytest.mark.parametrize(("status", "success"), [(200, True), (204, True), (500, False), (404, False), (301, False)])
+@pytest.mark.parametrize(
+    ("status", "success"),
+    [(200, True), (204, True), (500, False), (404, False), (301, False), (302, False), (303, False)],
+)
 async def test_statuses(tmp_path: Path, status: int, success: bool) -> None:
     with Receiver(status={"/": status}) as receiver:
         receiver.location["/"] = receiver.url("/elsewhere")

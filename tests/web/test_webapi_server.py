@@ -124,6 +124,14 @@ def test_limits_of_the_account(configured: MoxProcess) -> None:
     assert code("a@x.example", "b@x.example") == ""
     # mox forgets what was sent by the webapi; here it counts.
     assert code("c@x.example") == "recipientLimitReached"
+    # What is refused for its request alone does not count.
+    for wrong in (
+        {"MessageID": "no brackets"},
+        {"FutureRelease": "2999-01-01T00:00:00Z"},
+        {"AttachedFiles": [{"Data": "%%%"}]},
+    ):
+        request = {"To": [{"Address": "a@x.example"}], "Text": "x", **wrong}
+        assert webapi(configured, "Send", request).status_code == 400
     assert code("a@x.example") == ""
     assert code("a@x.example") == "messageLimitReached"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mox.webapi.webhooks import SIGNATURE_HEADER, verify_signature
-from tests.server_process import USER, MoxProcess
+from tests.server_process import PASSWORD, USER, MoxProcess
 from tests.web.receiver import Receiver
 from tests.web.test_webapi_server import change, webapi
 
@@ -232,6 +232,32 @@ def test_report_for_an_unknown_id_is_incoming(server: MoxProcess, receiver: Rece
     deliver(server, address, DSN.format(address=address, name="unknownid", recipients=recipient("failed", "5.0.0")))
     call = receiver.wait(lambda c: c.path == "/in" and "dsn-unknownid" in c.payload["MessageID"])
     assert call.payload["Meta"]["Automated"] is True and call.payload["Meta"]["MailFrom"] == ""
+
+
+def test_simulated_failure_in_the_queue(server: MoxProcess, receiver: Receiver) -> None:
+    """Localparts that start with "queue" are accepted by submission, and fail later (mox only announces that)."""
+    with smtplib.SMTP("127.0.0.1", server.ports["submission"]) as client:
+        client.login(USER, PASSWORD)
+        client.sendmail(USER, ["queue550@x.example"], f"From: <{USER}>\r\nSubject: simulated later\r\n\r\nx\r\n")
+        with pytest.raises(smtplib.SMTPDataError):
+            client.sendmail(USER, ["rcpt550@x.example"], f"From: <{USER}>\r\nSubject: at once\r\n\r\nx\r\n")
+    payload = receiver.wait(lambda c: c.path == "/out" and c.payload["Subject"] == "simulated later").payload
+    assert (payload["Event"], payload["SMTPCode"]) == ("failed", 550)
+
+
+def test_broken_header(server: MoxProcess, receiver: Receiver) -> None:
+    """mox sends null for what it cannot parse, and References in lower case."""
+    message = (
+        "From: broken <<\nTo: @@, <\nSubject: broken header\nno field\nMessage-Id: <Broken@x.example>\n"
+        "References: <Upper@X.example>\nDate: nonsense\n\nhi\n"
+    )
+    deliver(server, "mox@localhost", message, "a@remote.example")
+    payload = receiver.wait(lambda c: c.path == "/in" and "Broken@x" in c.payload["MessageID"]).payload
+    assert all(isinstance(payload[name], list) for name in ("From", "To", "CC", "BCC", "ReplyTo", "References"))
+    assert payload["References"] == ["<Upper@X.example>"] and payload["Date"] is None
+    assert isinstance(payload["Structure"]["Parts"], list)
+    assert isinstance(payload["Meta"]["DKIMVerifiedDomains"], list)
+    assert webapi(server, "MessageGet", {"MsgID": payload["Meta"]["MsgID"]}).status_code == 200
 
 
 @pytest.mark.holds("webapi-7447d0")

@@ -29,7 +29,7 @@ DEFAULT_PORTS = {
 # On a machine that does much else, which a failure to start must not be confused with.
 START_TIMEOUT_S = 150.0
 # How often tests of crashes kill a server; more finds what is rarer.
-CRASH_ROUNDS = int(os.environ.get("MOX_CRASH_ROUNDS", "8"))
+CRASH_ROUNDS = int(os.environ.get("MOX_CRASH_ROUNDS", "20"))
 # Below the ports that the system gives to connections, which could take one before a server does.
 _FIRST_PORT, _LAST_PORT = 10_000, 32_000
 _given: set[int] = set()

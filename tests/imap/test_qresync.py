@@ -144,6 +144,8 @@ async def test_an_own_message_that_goes_before_its_append_is_answered(
 
     async def late(session: Session, stored: append.Stored) -> str:
         uids = stored.added.uids
+        # The session has heard of the message when it goes.
+        await account.sync()
         await account.write(lambda tx: messages.expunge(tx, stored.mailbox_id, uids, 100, only_deleted=False))
         await account.sync()
         return await original(session, stored)

@@ -1,7 +1,5 @@
 """The program as a whole: workers, control socket, shutdown, crashes, two sessions at once."""
 
-import concurrent.futures
-import contextlib
 import re
 import signal
 import subprocess
@@ -9,12 +7,10 @@ import time
 import urllib.request
 from pathlib import Path
 
-import apsw
 import pytest
 
-from mox.store.blobs import SHARD_BITS
 from tests.raw_clients import Imap, Smtp
-from tests.server_process import CRASH_ROUNDS, DEFAULT_PORTS, MoxProcess
+from tests.server_process import DEFAULT_PORTS, MoxProcess
 
 LETTER = b"From: <a@example.org>\r\nTo: <mox@localhost>\r\nSubject: %s\r\n\r\nbody %s\r\n"
 
@@ -99,50 +95,6 @@ def test_signals_end_cleanly_and_data_stays(mox: MoxProcess, number: signal.Sign
     imap = Imap(mox.ports["imap"])
     assert (b"* 1 EXISTS", []) in imap.ok("SELECT INBOX")
     assert "Traceback" not in mox.log()
-
-
-def lose_files(account: Path) -> int:
-    """Empty the message files that were not synced: what a power cut takes, which SIGKILL leaves in the page cache."""
-    with contextlib.closing(apsw.Connection(str(account / "index.db"))) as connection:
-        blob_ids = [row[0] for row in connection.execute("SELECT blob_id FROM blob_fresh")]
-    for blob_id in blob_ids:
-        (account / "msg" / f"{blob_id >> SHARD_BITS:x}" / str(blob_id)).write_bytes(b"")
-    return len(blob_ids)
-
-
-def test_kill_in_the_middle_of_deliveries_loses_nothing(tmp_path: Path) -> None:
-    mox = MoxProcess(tmp_path / "mox").start()
-    acknowledged: list[bytes] = []
-    lost = 0
-
-    def deliver(name: int) -> None:
-        try:
-            smtp = Smtp(mox.ports["smtp"])
-            for number in range(1000):
-                mark = b"m%d-%d" % (name, number)
-                if smtp.deliver(LETTER % (mark, mark))[0] == 250:
-                    acknowledged.append(mark)
-        except (OSError, EOFError):
-            return
-
-    for _round in range(CRASH_ROUNDS):
-        before = len(acknowledged)
-        with concurrent.futures.ThreadPoolExecutor(20) as pool:
-            futures = [pool.submit(deliver, len(acknowledged) * 100 + i) for i in range(20)]
-            while len(acknowledged) < before + 30:
-                time.sleep(0.001)
-            mox.kill()
-            concurrent.futures.wait(futures)
-        lost += lose_files(mox.folder / "accounts" / "mox")
-        mox.start()
-    assert lost
-    imap = Imap(mox.ports["imap"])
-    imap.ok("SELECT INBOX")
-    bodies = [lits[0] for text, lits in imap.ok("FETCH 1:* (BODY.PEEK[])") if b"FETCH" in text]
-    for mark in acknowledged:
-        wanted = LETTER % (mark, mark)
-        assert any(body.endswith(wanted) for body in bodies), f"{mark!r} was acknowledged and is gone"
-    assert mox.stop() == 0
 
 
 def test_port_in_use_names_port_and_option(mox: MoxProcess, tmp_path: Path) -> None:

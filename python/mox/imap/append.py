@@ -155,10 +155,9 @@ async def _finished(message: Writing | asyncio.Task[Prepared]) -> Prepared | Non
 
 async def discard(session: Session, state: Incoming) -> None:
     """Remove the files of a command that failed."""
-    for message, _ in state.preparing:
-        prepared = await _finished(message)
-        if prepared is not None:
-            session.opened().discard(prepared)
+    written = [await _finished(message) for message, _ in state.preparing]
+    if blob_ids := [prepared.blob_id for prepared in written if prepared is not None]:
+        await session.opened().discard(*blob_ids)
     state.preparing.clear()
 
 

@@ -129,7 +129,7 @@ class Storing:
             if isinstance(result, int):
                 self._files[account.name] = prepared
             else:
-                account.discard(prepared)
+                await account.discard(prepared.blob_id)
         return result
 
 

@@ -34,7 +34,7 @@ class HookRunner:
             queue,
             lanes.Kind.HOOK,
             MAX_CALLS,
-            lambda tx, room: hooks.claim(tx, self.owner, room),
+            self._claim,
             self._attempt,
             "webhook",
         )

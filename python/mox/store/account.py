@@ -299,9 +299,14 @@ class Account:
         content = staged.content() if is_small else None
         return Prepared(blob_id, path, prefix, parsed, staged.size + len(prefix), content)
 
-    def discard(self, prepared: Prepared) -> None:
-        """Remove the file of a message that went nowhere."""
-        Path(prepared.path).unlink(missing_ok=True)
+    async def discard(self, *blob_ids: int) -> None:
+        """Remove files of messages that went nowhere. Who gives up while a transaction runs cannot know what becomes of
+        it: the writer, which comes to this after that, keeps what has a record. Failures leave files to the sweep."""
+        try:
+            known = await self.write(lambda tx: blobs.known(tx, blob_ids), early=True)
+            await self._files.run(self._blobs.unlink, set(blob_ids) - known)
+        except (EngineClosed, apsw.Error, OSError) as err:
+            _logger.error("removing unused message files", account=self.name, err=str(err))
 
     def new_message(self, prepared: Prepared, **facts: Any) -> messages.NewMessage:
         """A record for `messages.add`; `facts` are its other fields, dates default to now."""

@@ -108,6 +108,12 @@ def known_blobs(tx: Tx, shard: int) -> set[int]:
     return {row[0] for row in rows}
 
 
+def known(tx: Tx, blob_ids: Iterable[int]) -> set[int]:
+    """Those of some blobs that records name."""
+    sql = "SELECT 1 FROM blob WHERE account_id = ? AND blob_id = ?"
+    return {blob_id for blob_id in blob_ids if tx.one(sql, tx.account_id, blob_id) is not None}
+
+
 def swept_to(tx: Tx) -> int:
     """Directories below this number have no files without record."""
     row = tx.one("SELECT swept_shard FROM sync_state WHERE account_id = ?", tx.account_id)

@@ -321,7 +321,8 @@ class Engine:
 
     def version(self) -> int | None:
         """A number that is another one after every commit, of whatever process; None when it cannot be told now. This
-        looks at shared memory only, so the loop may do it."""
+        waits for no lock and reads one page, which the system has in memory while anybody uses the database: the loop
+        may do it."""
         assert self._watch is not None
         try:
             return int(self._watch.pragma("data_version"))

@@ -60,8 +60,7 @@ async def import_messages(
             try:
                 mailbox_id, added = await account.write(lambda tx, n=name, b=new: _add(tx, n, b))  # type: ignore[misc]
             except BaseException:
-                for message in new:
-                    await asyncio.to_thread(Path(account.blob_path(message.blob_id)).unlink, missing_ok=True)
+                await asyncio.shield(account.discard(*(message.blob_id for message in new)))
                 raise
             done.added.append((mailbox_id, added.uids))
             done.counts[name] = done.counts.get(name, 0) + len(new)

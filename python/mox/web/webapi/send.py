@@ -317,7 +317,7 @@ async def _save_sent(call: Call, composed: Composed, signatures: bytes, once: bo
     try:
         is_stored = await account.write(add)
     except OverQuota:
-        account.discard(prepared)
+        await account.discard(prepared.blob_id)
         raise
     if not is_stored:
-        account.discard(prepared)
+        await account.discard(prepared.blob_id)

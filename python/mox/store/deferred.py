@@ -9,7 +9,8 @@ consequences (keywords, junk flags) are not deferred. docs/decisions/030-deferre
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
+from typing import TypeVar
 
 from mox._rust import FlagPlan, MailboxIndex
 from mox.store import messages
@@ -129,6 +130,16 @@ class ExpungeDone:
     mailbox: Mailbox
 
 
+P = TypeVar("P", FlagChange, MessageCopy, MessageExpunge)
+
+
+def _record(tx: Tx, table: str, done: FlagChange | MessageCopy | MessageExpunge) -> None:
+    """Columns of the tables are the account and the fields, in this order."""
+    values = astuple(done)
+    tx.run(f"INSERT INTO {table} VALUES (?{', ?' * len(values)})", tx.account_id, *values)
+    tx.is_deferring = True
+
+
 def _has_room(tx: Tx) -> bool:
     row = tx.one(
         "SELECT (SELECT count(*) FROM flag_change WHERE account_id = ?1) + "
@@ -160,15 +171,7 @@ def change_flags(
 
 
 def _record_flags(tx: Tx, done: FlagChange, plan: FlagPlan) -> None:
-    tx.run(
-        "INSERT INTO flag_change VALUES (?, ?, ?, ?, ?, ?)",
-        tx.account_id,
-        done.modseq,
-        done.mailbox_id,
-        done.spans,
-        done.set_flags,
-        done.clear_flags,
-    )
+    _record(tx, "flag_change", done)
     deleted, unread, unseen = plan.counts
     tx.run(
         "UPDATE mailbox_all SET total = total - ?1, deleted = deleted + ?1, unread = unread + ?2, "
@@ -180,7 +183,6 @@ def _record_flags(tx: Tx, done: FlagChange, plan: FlagPlan) -> None:
         tx.account_id,
         done.mailbox_id,
     )
-    tx.is_deferring = True
 
 
 def copy(
@@ -198,19 +200,7 @@ def copy(
     done = MessageCopy(
         place.modseq, mailbox_id, plan.spans, target_id, totals.messages, place.uid, place.message_id, save_ms
     )
-    tx.run(
-        "INSERT INTO message_copy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        tx.account_id,
-        done.modseq,
-        done.mailbox_id,
-        done.spans,
-        done.target_id,
-        done.messages,
-        done.uid,
-        done.message_id,
-        done.save_ms,
-    )
-    tx.is_deferring = True
+    _record(tx, "message_copy", done)
     return CopyDone(done, get(tx, target_id))
 
 
@@ -224,41 +214,30 @@ def expunge(tx: Tx, mailbox_id: int, index: MailboxIndex, uids: Sequence[int]) -
     plan = index.plan_flags(gone, 0, 0)
     done = MessageExpunge(tx.next_modseq(), mailbox_id, plan.spans)
     messages.uncount(tx, mailbox_id, messages.Totals(*plan.totals))
-    tx.run("INSERT INTO message_expunge VALUES (?, ?, ?, ?)", tx.account_id, done.modseq, done.mailbox_id, done.spans)
-    tx.is_deferring = True
+    _record(tx, "message_expunge", done)
     return ExpungeDone(done, gone, get(tx, mailbox_id))
+
+
+def _pending(tx: Tx, kind: type[P], table: str, after: int) -> list[P]:
+    """Records of a table with a modseq above `after`, in order."""
+    columns = ", ".join(field.name for field in fields(kind))
+    sql = f"SELECT {columns} FROM {table} WHERE account_id = ? AND modseq > ? ORDER BY modseq"
+    return [kind(*row) for row in tx.run(sql, tx.account_id, after)]
 
 
 def flag_changes(tx: Tx, after: int) -> list[FlagChange]:
     """Pending changes of flags after a modseq, in order."""
-    rows = tx.run(
-        "SELECT modseq, mailbox_id, spans, set_flags, clear_flags FROM flag_change WHERE account_id = ? AND modseq > ? "
-        "ORDER BY modseq",
-        tx.account_id,
-        after,
-    )
-    return [FlagChange(*row) for row in rows]
+    return _pending(tx, FlagChange, "flag_change", after)
 
 
 def copies(tx: Tx, after: int) -> list[MessageCopy]:
     """Pending copies after a modseq, in order."""
-    rows = tx.run(
-        "SELECT modseq, mailbox_id, spans, target_id, messages, uid, message_id, save_ms FROM message_copy "
-        "WHERE account_id = ? AND modseq > ? ORDER BY modseq",
-        tx.account_id,
-        after,
-    )
-    return [MessageCopy(*row) for row in rows]
+    return _pending(tx, MessageCopy, "message_copy", after)
 
 
 def expunges(tx: Tx, after: int) -> list[MessageExpunge]:
     """Pending removals after a modseq, in order."""
-    rows = tx.run(
-        "SELECT modseq, mailbox_id, spans FROM message_expunge WHERE account_id = ? AND modseq > ? ORDER BY modseq",
-        tx.account_id,
-        after,
-    )
-    return [MessageExpunge(*row) for row in rows]
+    return _pending(tx, MessageExpunge, "message_expunge", after)
 
 
 def is_pending(tx: Tx) -> bool:

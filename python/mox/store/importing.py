@@ -57,8 +57,14 @@ async def import_messages(
     try:
         async for name, batch in _batches(source):
             new = await asyncio.gather(*(_prepare(account, message) for message in batch))
+            adding = asyncio.ensure_future(account.write(lambda tx, n=name, b=new: _add(tx, n, b)))  # type: ignore[misc]
             try:
-                mailbox_id, added = await account.write(lambda tx, n=name, b=new: _add(tx, n, b))  # type: ignore[misc]
+                mailbox_id, added = await asyncio.shield(adding)
+            except asyncio.CancelledError:
+                # What runs comes to its end, and is taken back with the rest.
+                mailbox_id, added = await adding
+                done.added.append((mailbox_id, added.uids))
+                raise
             except BaseException:
                 await asyncio.shield(account.discard(*(message.blob_id for message in new)))
                 raise

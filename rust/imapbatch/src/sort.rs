@@ -194,14 +194,11 @@ mod tests {
             };
             let hot = Row {
                 uid,
-                flags: 0,
-                keywords: String::new(),
                 modseq: 1,
                 size,
                 received_ms: i64::from(uid) * 1000,
-                zone: 0,
-                save_ms: 0,
                 message_id: 1,
+                ..Row::default()
             };
             sorter.add(&row, &hot);
         }

@@ -420,14 +420,10 @@ mod tests {
             };
             let hot = Row {
                 uid: *uid,
-                flags: 0,
-                keywords: String::new(),
                 modseq: 1,
                 size: 1,
-                received_ms: 0,
-                zone: 0,
-                save_ms: 0,
                 message_id: 1,
+                ..Row::default()
             };
             threader.add(&row, &hot);
         }

@@ -80,14 +80,10 @@ fn add(threader: &mut Threader, uid: u32, id: &str, header: &str) {
     };
     let facts = Row {
         uid,
-        flags: 0,
-        keywords: String::new(),
         modseq: 1,
         size: 1,
-        received_ms: 0,
-        zone: 0,
-        save_ms: 0,
         message_id: 1,
+        ..Row::default()
     };
     threader.add(&row, &facts);
 }

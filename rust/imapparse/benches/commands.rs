@@ -41,13 +41,10 @@ fn row(uid: u32) -> Row {
     Row {
         uid,
         flags: uid % 4,
-        keywords: String::new(),
         modseq: u64::from(uid),
         size: 2048,
-        received_ms: 0,
-        zone: 0,
-        save_ms: 0,
         message_id: u64::from(uid),
+        ..Row::default()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::set::SequenceSet;
 use crate::view::SessionView;
 
 /// A message's hot facts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Row {
     /// UID.
     pub uid: u32,

@@ -67,14 +67,10 @@ fn index_is_small() {
     let count = 1 << 18;
     let row = |uid| Row {
         uid,
-        flags: 0,
-        keywords: String::new(),
         modseq: 1,
         size: 1,
-        received_ms: 0,
-        zone: 0,
-        save_ms: 0,
         message_id: 1,
+        ..Row::default()
     };
     let mut index = MailboxIndex::new();
     let used = growth::peak(|| index.upsert((1..=count).map(row)));
